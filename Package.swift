@@ -1,0 +1,96 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of rules for every target: Swift 6 language mode, warnings are errors, imports are internal unless said otherwise.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// The two targets that call C: every unsafe call is spelt `unsafe`, so a reviewer sees them all.
+let wrapper: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+
+let package = Package(
+    name: "shiplift",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "shiplift", targets: ["shiplift"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C libraries: module maps only.
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
+        .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
+
+        // Values.
+        .target(name: "OCI", dependencies: [crypto], swiftSettings: strict),
+
+        // Registries and the copy engine.
+        .target(name: "HTTPTransport", dependencies: ["CCurl", "CLibCrypto", logging], swiftSettings: wrapper),
+        .target(name: "Registry", dependencies: ["HTTPTransport", "OCI", logging], swiftSettings: strict),
+        .target(name: "Transfer", dependencies: ["Registry", "HTTPTransport", "OCI", logging], swiftSettings: strict),
+
+        // Pure decisions.
+        .target(name: "PolicyEngine", dependencies: ["OCI", yams], swiftSettings: strict),
+        .target(name: "AuditLog", dependencies: ["OCI", crypto], swiftSettings: strict),
+        .target(name: "PromotionCore", dependencies: ["PolicyEngine", "AuditLog", "OCI", crypto], swiftSettings: strict),
+
+        // PostgreSQL.
+        .target(name: "Postgres", dependencies: ["CPostgres", logging, lifecycle], swiftSettings: wrapper),
+        .target(
+            name: "Storage", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", logging, crypto],
+            swiftSettings: strict),
+
+        // The service.
+        .target(name: "APIModel", swiftSettings: strict),
+        .target(
+            name: "API",
+            dependencies: [
+                "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, logging,
+                .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "NIOCore", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Worker", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI", logging, lifecycle],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "shiplift",
+            dependencies: [
+                "API", "APIModel", "AuditLog", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
+                "Storage", "Transfer", "Worker", hummingbird, logging, lifecycle, crypto, yams,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+
+        // Tests: one target a module without I/O; then those on real servers.
+        .target(name: "TestSupport", dependencies: ["OCI"], path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
+        .testTarget(name: "HTTPTransportTests", dependencies: ["HTTPTransport", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "RegistryTests", dependencies: ["Registry", "HTTPTransport", "OCI", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "TransferTests", dependencies: ["Transfer", "Registry", "HTTPTransport", "OCI", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI"], swiftSettings: strict),
+        .testTarget(name: "AuditLogTests", dependencies: ["AuditLog"], swiftSettings: strict),
+        .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI"], swiftSettings: strict),
+        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "APITests", dependencies: ["API", "APIModel", "PromotionCore", "OCI", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "OCI"], swiftSettings: strict),
+    ]
+)
