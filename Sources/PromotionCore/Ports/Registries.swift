@@ -1,0 +1,89 @@
+public import Foundation
+public import OCI
+public import PolicyEngine
+
+/// An artifact that was found in an environment.
+public struct ResolvedArtifact: Sendable, Hashable {
+    /// The registry it was found in.
+    public let registry: String
+    public let repository: RepositoryName
+    public let digest: Digest
+    public let mediaType: MediaType
+
+    public init(registry: String, repository: RepositoryName, digest: Digest, mediaType: MediaType) {
+        self.registry = registry
+        self.repository = repository
+        self.digest = digest
+        self.mediaType = mediaType
+    }
+}
+
+/// What a manifest tree says about an artifact, for policy.
+public struct ArtifactFacts: Sendable, Hashable {
+    public let mediaType: MediaType
+    public let artifactType: String?
+    public let annotations: [String: String]
+    public let platforms: [PlatformFacts]
+    /// Bytes of all blobs and manifests, each digest once.
+    public let sizeBytes: Int64
+    public let created: String?
+
+    public init(
+        mediaType: MediaType, artifactType: String?, annotations: [String: String], platforms: [PlatformFacts], sizeBytes: Int64, created: String?
+    ) {
+        self.mediaType = mediaType
+        self.artifactType = artifactType
+        self.annotations = annotations
+        self.platforms = platforms
+        self.sizeBytes = sizeBytes
+        self.created = created
+    }
+}
+
+/// Reading what is where. Talks only to registries that an environment names.
+public protocol ImageRegistries: Sendable {
+    /// Finds a tag or digest in an environment: one request per registry, the first that has it answers. `nil` where none has it.
+    func resolve(_ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition)
+        async throws(PromotionFailure) -> ResolvedArtifact?
+
+    /// Reads the tree of an artifact (from kept manifests where they are known) and what policy asks of it.
+    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> ArtifactFacts
+
+    /// What a tag names now in each registry of an environment; registries where it does not exist are left out.
+    func currentTargets(_ image: ImageName, tag: Tag, in environment: EnvironmentDefinition)
+        async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)]
+
+    /// The tags of an image in an environment, bounded by `limit`, each looked up and recorded in the tag's history.
+    func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int
+}
+
+/// The copy engine as the promotion sees it. Every method may run twice without harm.
+public protocol ImageTransfer: Sendable {
+    /// The plan that `copy` would follow now. Nothing is written.
+    func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary
+
+    /// Brings blobs, child manifests and the root (by digest) to every registry of the target environment. No tag is touched.
+    func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport
+
+    /// Moves the tags: reads and records each previous digest, writes where it differs, reads back.
+    ///
+    /// - Parameter deadline: no write starts, and none stays open, after this instant: it lies before the lease's end.
+    func commit(_ order: TransferOrder, deadline: ContinuousClock.Instant) async throws(PromotionFailure) -> TagCommit
+}
+
+/// The tags as they stand after a commit, and what it cost.
+public struct TagCommit: Sendable, Hashable {
+    public let moves: [TagMove]
+    public let report: CopyReport
+
+    public init(moves: [TagMove], report: CopyReport) {
+        self.moves = moves
+        self.report = report
+    }
+}
+
+/// The policy in force.
+public protocol PolicySource: Sendable {
+    /// The last good version. Throws where none was ever loaded.
+    func current() async throws(PromotionFailure) -> PolicySet
+}

@@ -1,0 +1,65 @@
+import Foundation
+public import OCI
+public import PolicyEngine
+
+/// What is evaluated: a promotion, or a dry run of one.
+public struct EvaluationSubject: Sendable, Hashable {
+    public let image: ImageName
+    public let from: EnvironmentName
+    public let to: EnvironmentName
+    public let digest: Digest
+    public let sourceTag: Tag?
+    public let requestedTags: [Tag]
+    public let requestedBy: SubjectID
+}
+
+/// A decision and the facts it was made on.
+public struct Evaluated: Sendable, Hashable {
+    public let decision: Decision
+    public let facts: PromotionFacts
+}
+
+/// Collects the facts about a promotion and asks policy.
+public struct Evaluation: Sendable {
+    private let registries: any ImageRegistries
+    private let environs: Environs
+
+    public init(registries: any ImageRegistries, environs: Environs) {
+        self.registries = registries
+        self.environs = environs
+    }
+
+    /// Evaluates a subject. Facts that can't be had fail the evaluation; they never count as fulfilled.
+    public func evaluate(_ subject: EvaluationSubject, under policies: PolicySet) async throws(PromotionFailure) -> Evaluated {
+        guard let from = policies.environment(named: subject.from) else { throw Self.unknown(subject.from) }
+        guard let to = policies.environment(named: subject.to) else { throw Self.unknown(subject.to) }
+        guard try await registries.resolve(subject.image, .digest(subject.digest), in: from) != nil else {
+            throw PromotionFailure(
+                .imageNotFound, "\(subject.image)@\(subject.digest) is no longer in \(subject.from)", reference: subject.digest.description)
+        }
+        let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from)
+        // The first pass tells which tags would be written; what they name now is a fact of the second.
+        let preliminary = facts(subject, artifact, targetTags: [])
+        let tags = policies.evaluate(preliminary, at: environs.now()).targetTags
+        var current: [CurrentTag] = []
+        for tag in tags {
+            for found in try await registries.currentTargets(subject.image, tag: tag, in: to) {
+                current.append(CurrentTag(tag: tag, digest: found.digest))
+            }
+        }
+        let complete = facts(subject, artifact, targetTags: current)
+        return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete)
+    }
+
+    private func facts(_ subject: EvaluationSubject, _ artifact: ArtifactFacts, targetTags: [CurrentTag]) -> PromotionFacts {
+        PromotionFacts(
+            image: subject.image, from: subject.from, to: subject.to, digest: subject.digest, tag: subject.sourceTag,
+            requestedTargetTags: subject.requestedTags, requester: subject.requestedBy.description, mediaType: artifact.mediaType,
+            artifactType: artifact.artifactType, platforms: artifact.platforms, annotations: artifact.annotations,
+            sizeBytes: artifact.sizeBytes, created: artifact.created, presentInSource: true, targetTags: targetTags)
+    }
+
+    private static func unknown(_ name: EnvironmentName) -> PromotionFailure {
+        PromotionFailure(.unknownEnvironment, "environment \(name) is not in the policy in force")
+    }
+}

@@ -1,0 +1,238 @@
+import AuditLog
+public import Foundation
+public import PolicyEngine
+
+/// How one run of a worker over a promotion ended.
+public enum RunOutcome: Sendable, Hashable {
+    /// The promotion is in this final state, or waits.
+    case settled(PromotionState)
+    /// The attempt failed for a passing reason; the work was given back.
+    case postponed(PromotionFailure)
+    /// The run was interrupted (shutdown) and the work given back.
+    case interrupted
+    /// Another worker has it now. Nothing was written.
+    case leaseLost
+    /// The database could not take the result; the lease will end and another run resumes.
+    case unrecorded(StoreError)
+}
+
+/// Takes one leased promotion through its life: evaluate → copy → commit. Every step may run twice without harm.
+public struct PromotionRun: Sendable {
+    /// What the worker lends to a run.
+    public struct Context: Sendable {
+        /// The instant after which no tag may be written under this lease, extended by each heartbeat.
+        public let commitDeadline: @Sendable () -> ContinuousClock.Instant
+        /// Stops the run from outside.
+        public let interruption: Interruption
+        public let progress: @Sendable (CopyProgress) -> Void
+
+        public init(
+            commitDeadline: @escaping @Sendable () -> ContinuousClock.Instant, interruption: Interruption,
+            progress: @escaping @Sendable (CopyProgress) -> Void
+        ) {
+            self.commitDeadline = commitDeadline
+            self.interruption = interruption
+            self.progress = progress
+        }
+    }
+
+    private let store: any PromotionStore
+    private let queue: any WorkQueue
+    private let transfer: any ImageTransfer
+    private let policies: any PolicySource
+    private let evaluation: Evaluation
+    private let environs: Environs
+    private let backoff: Backoff
+
+    public init(
+        store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
+        policies: any PolicySource, environs: Environs, backoff: Backoff = Backoff()
+    ) {
+        self.store = store
+        self.queue = queue
+        self.transfer = transfer
+        self.policies = policies
+        self.environs = environs
+        self.backoff = backoff
+        evaluation = Evaluation(registries: registries, environs: environs)
+    }
+
+    /// Runs until the promotion is final, waits, or the work is given back.
+    public func run(_ leased: LeasedPromotion, in context: Context) async -> RunOutcome {
+        var current = leased.promotion
+        do {
+            while !current.state.isFinal {
+                if context.interruption.reason != nil { throw CancellationError() }
+                switch try await step(&current, leased, context) {
+                case .goOn: continue
+                case .wait: return .settled(.waiting)
+                }
+            }
+            return .settled(current.state)
+        } catch let error as StoreError {
+            return await stopped(by: error, leased.lease)
+        } catch let failure as PromotionFailure {
+            return await settle(failure, of: current, leased, context)
+        } catch {
+            return await interrupted(current, leased.lease, context.interruption.reason ?? .shutdown)
+        }
+    }
+
+    private enum Next { case goOn, wait }
+
+    private func step(_ promotion: inout Promotion, _ leased: LeasedPromotion, _ context: Context) async throws -> Next {
+        switch promotion.state {
+        case .requested, .waiting:
+            promotion = try await move(promotion, to: .evaluating, leased.lease)
+        case .evaluating:
+            promotion = try await evaluate(promotion, leased.lease, context)
+            return promotion.state == .waiting ? .wait : .goOn
+        case .queued:
+            promotion = try await move(promotion, to: .copying, leased.lease)
+        case .copying:
+            let order = try await order(for: promotion)
+            let report = try await context.interruption.guarding { [transfer] in
+                try await transfer.copy(order, progress: context.progress)
+            }
+            promotion = try await move(promotion, to: .committing, leased.lease) { $0.report = report }
+        case .committing:
+            let commit = try await transfer.commit(try await order(for: promotion), deadline: context.commitDeadline())
+            let report = (promotion.report ?? CopyReport()).adding(commit.report)
+            promotion = try await move(promotion, to: .succeeded, leased.lease) {
+                $0.report = report
+                $0.tagMoves = commit.moves
+            }
+        case .denied, .succeeded, .failed, .cancelled: break
+        }
+        return .goOn
+    }
+
+    private func evaluate(_ promotion: Promotion, _ lease: Lease, _ context: Context) async throws -> Promotion {
+        let policySet = try await policies.current()
+        let subject = EvaluationSubject(promotion)
+        let evaluated = try await context.interruption.guarding { [evaluation] in
+            try await evaluation.evaluate(subject, under: policySet)
+        }
+        let next: PromotionState =
+            switch evaluated.decision.outcome {
+            case .allow: .queued
+            case .deny: .denied
+            case .wait: .waiting
+            }
+        let targets = try Self.targets(of: promotion, in: policySet)
+        return try await move(promotion, to: next, lease, decision: evaluated.decision) {
+            $0.facts = evaluated.facts
+            $0.targets = targets
+            $0.tags = evaluated.decision.targetTags
+        }
+    }
+
+    private func order(for promotion: Promotion) async throws -> TransferOrder {
+        let policySet = try await policies.current()
+        guard let from = policySet.environment(named: promotion.from), let to = policySet.environment(named: promotion.to) else {
+            throw PromotionFailure(.unknownEnvironment, "environment \(promotion.from) or \(promotion.to) is no longer in the policy in force")
+        }
+        return TransferOrder(
+            promotion: promotion.id, image: promotion.image, digest: promotion.digest, from: from, to: to,
+            tags: promotion.decision?.targetTags ?? promotion.requestedTags)
+    }
+
+    private func move(
+        _ promotion: Promotion, to next: PromotionState, _ lease: Lease, decision: Decision? = nil, failure: PromotionFailure? = nil,
+        _ fill: (inout StateChange) -> Void = { _ in }
+    ) async throws -> Promotion {
+        var change = StateChange(
+            promotion: promotion.id, from: [promotion.state], to: next,
+            audit: try Acts(environs).changed(
+                promotion, to: next, by: .worker, authentication: .service, requestID: promotion.requestID,
+                reason: failure?.message ?? decision?.summary, decision: decision, failure: failure),
+            decision: decision, failure: failure)
+        fill(&change)
+        return try await store.move(change, lease: lease)
+    }
+
+    static func targets(of promotion: Promotion, in policies: PolicySet) throws(PromotionFailure) -> [TargetRepository] {
+        guard let to = policies.environment(named: promotion.to) else {
+            throw PromotionFailure(.unknownEnvironment, "environment \(promotion.to) is not in the policy in force")
+        }
+        var targets: [TargetRepository] = []
+        for registry in to.registries {
+            do {
+                targets.append(TargetRepository(registry: registry.name, repository: try registry.repository.repository(for: promotion.image)))
+            } catch {
+                throw PromotionFailure(.configuration, "\(promotion.image) has no repository in registry \(registry.name): \(error)")
+            }
+        }
+        return targets
+    }
+}
+
+extension PromotionRun {
+    /// A failure that passes is tried again with growing pauses; one that doesn't, or too many of them, ends the promotion.
+    private func settle(_ failure: PromotionFailure, of promotion: Promotion, _ leased: LeasedPromotion, _ context: Context) async -> RunOutcome {
+        if let stop = context.interruption.reason { return await interrupted(promotion, leased.lease, stop) }
+        let mayTryAgain = failure.isTransient && leased.failures + 1 < backoff.maximumAttempts
+        do {
+            guard mayTryAgain else {
+                // requested and waiting have no edge to failed: they pass through evaluating.
+                let current = promotion.state.canMove(to: .failed) ? promotion : try await move(promotion, to: .evaluating, leased.lease)
+                _ = try await move(current, to: .failed, leased.lease, failure: failure)
+                return .settled(.failed)
+            }
+            if promotion.state.canMove(to: .queued), promotion.state != .evaluating {
+                _ = try await move(promotion, to: .queued, leased.lease, failure: failure)
+            }
+            let delay = backoff.delay(afterFailures: leased.failures + 1, atLeast: failure.retryAfter)
+            try await queue.giveBack(leased.lease, after: delay, countsAsFailure: true)
+            return .postponed(failure)
+        } catch let error as StoreError {
+            return error == .leaseLost ? .leaseLost : .unrecorded(error)
+        } catch {
+            return .unrecorded(.corrupt("\(error)"))
+        }
+    }
+
+    private func interrupted(_ promotion: Promotion, _ lease: Lease, _ reason: Interruption.Reason) async -> RunOutcome {
+        switch reason {
+        case .leaseLost: return .leaseLost
+        case .cancelRequested where promotion.state.isCancellable: return await cancelled(promotion, lease)
+        case .cancelRequested, .shutdown:
+            do {
+                try await queue.giveBack(lease, after: .zero, countsAsFailure: false)
+                return .interrupted
+            } catch { return error == .leaseLost ? .leaseLost : .unrecorded(error) }
+        }
+    }
+
+    private func cancelled(_ promotion: Promotion, _ lease: Lease) async -> RunOutcome {
+        do {
+            _ = try await move(promotion, to: .cancelled, lease)
+            return .settled(.cancelled)
+        } catch let error as StoreError {
+            return error == .leaseLost ? .leaseLost : .unrecorded(error)
+        } catch {
+            return .unrecorded(.corrupt("\(error)"))
+        }
+    }
+
+    private func stopped(by error: StoreError, _ lease: Lease) async -> RunOutcome {
+        switch error {
+        case .leaseLost, .stale: return .leaseLost
+        case .targetHeld:
+            // An older promotion works on the same tag: look again soon, and don't count it against this one.
+            do {
+                try await queue.giveBack(lease, after: .milliseconds(500), countsAsFailure: false)
+                return .interrupted
+            } catch { return error == .leaseLost ? .leaseLost : .unrecorded(error) }
+        default: return .unrecorded(error)
+        }
+    }
+}
+
+extension EvaluationSubject {
+    init(_ promotion: Promotion) {
+        self.init(
+            image: promotion.image, from: promotion.from, to: promotion.to, digest: promotion.digest, sourceTag: promotion.sourceTag,
+            requestedTags: promotion.requestedTags, requestedBy: promotion.requestedBy)
+    }
+}

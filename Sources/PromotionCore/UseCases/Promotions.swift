@@ -1,0 +1,178 @@
+import AuditLog
+import Crypto
+public import Foundation
+public import OCI
+public import PolicyEngine
+
+/// Why a request about a promotion is refused. Each case becomes one kind of problem+json.
+public enum PromotionRequestError: Error, Sendable {
+    case notPermitted(String)
+    case unknownEnvironment(EnvironmentName, known: [EnvironmentName])
+    case artifactNotFound(image: ImageName, reference: ManifestReference, environment: EnvironmentName)
+    case promotionNotFound(PromotionID)
+    case queueFull(depth: Int, limit: Int)
+    case failure(PromotionFailure)
+    case store(StoreError)
+}
+
+/// A decision and the plan behind it, made without doing anything.
+public struct DryRun: Sendable {
+    public let resolved: ResolvedArtifact
+    public let decision: Decision
+    /// `nil` where policy does not allow the promotion.
+    public let plan: CopyPlanSummary?
+}
+
+/// The use cases of people and pipelines: ask for a promotion, try it, cancel it, retry it.
+public struct Promotions: Sendable {
+    private let store: any PromotionStore
+    private let queue: any WorkQueue
+    private let registries: any ImageRegistries
+    private let transfer: any ImageTransfer
+    private let policies: any PolicySource
+    private let evaluation: Evaluation
+    private let environs: Environs
+    /// Most work items that may wait; beyond it new requests are refused.
+    private let queueLimit: Int
+
+    public init(
+        store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
+        policies: any PolicySource, environs: Environs, queueLimit: Int = 10_000
+    ) {
+        self.store = store
+        self.queue = queue
+        self.registries = registries
+        self.transfer = transfer
+        self.policies = policies
+        self.environs = environs
+        self.queueLimit = queueLimit
+        evaluation = Evaluation(registries: registries, environs: environs)
+    }
+
+    /// Accepts a promotion: the tag is resolved now, once; everything after is by digest.
+    ///
+    /// - Parameters:
+    ///   - key: the client's idempotency key and nothing else makes a repeated request safe after the first one has ended.
+    public func request(
+        _ request: PromotionRequest, by principal: Principal, requestID: RequestID, key: String?
+    ) async throws(PromotionRequestError) -> CreatedPromotion {
+        let (_, resolved) = try await resolve(request, for: principal)
+        let depth = try await store { () async throws(StoreError) in try await queue.depth() }
+        guard depth.available < queueLimit else { throw .queueFull(depth: depth.available, limit: queueLimit) }
+        let promotion = Promotion(
+            id: PromotionID(environs.newID()), image: request.image, from: request.from, to: request.to, digest: resolved.digest,
+            sourceTag: request.reference.tag, requestedTags: request.targetTags, reason: request.reason, requestedBy: principal.subject,
+            requestID: requestID, createdAt: environs.now())
+        let audit = try entry { () throws(AuditEntryError) in
+            try Acts(environs).requested(promotion, by: principal.subject, authentication: .token)
+        }
+        let idempotency = key.map { IdempotencyKey(principal: principal.subject, key: $0, fingerprint: request.fingerprint) }
+        return try await store { () async throws(StoreError) in try await store.create(promotion, key: idempotency, audit: audit) }
+    }
+
+    /// The decision and the plan for a request, with nothing written anywhere.
+    public func dryRun(_ request: PromotionRequest, by principal: Principal) async throws(PromotionRequestError) -> DryRun {
+        let (policySet, resolved) = try await resolve(request, for: principal)
+        let subject = EvaluationSubject(
+            image: request.image, from: request.from, to: request.to, digest: resolved.digest, sourceTag: request.reference.tag,
+            requestedTags: request.targetTags, requestedBy: principal.subject)
+        let evaluated = try await failure { () async throws(PromotionFailure) in
+            try await evaluation.evaluate(subject, under: policySet)
+        }
+        guard evaluated.decision.outcome == .allow, let from = policySet.environment(named: request.from),
+            let to = policySet.environment(named: request.to)
+        else { return DryRun(resolved: resolved, decision: evaluated.decision, plan: nil) }
+        let order = TransferOrder(
+            promotion: PromotionID(environs.newID()), image: request.image, digest: resolved.digest, from: from, to: to,
+            tags: evaluated.decision.targetTags)
+        let plan = try await failure { () async throws(PromotionFailure) in try await transfer.plan(order) }
+        return DryRun(resolved: resolved, decision: evaluated.decision, plan: plan)
+    }
+
+    public func promotion(_ id: PromotionID) async throws(PromotionRequestError) -> Promotion {
+        let found = try await store { () async throws(StoreError) in try await store.promotion(id) }
+        guard let found else { throw .promotionNotFound(id) }
+        return found
+    }
+
+    /// Cancels a promotion: at once where nobody works on it, within a heartbeat otherwise; refused once tags may have moved.
+    public func cancel(
+        _ id: PromotionID, by principal: Principal, reason: String?, requestID: RequestID
+    ) async throws(PromotionRequestError) -> Promotion {
+        let found = try await permitted(id, for: principal)
+        let audit = try entry { () throws(AuditEntryError) in
+            try Acts(environs).changed(found, to: .cancelled, by: principal.subject, authentication: .token, requestID: requestID, reason: reason)
+        }
+        return try await store { () async throws(StoreError) in try await store.cancel(id, audit: audit) }
+    }
+
+    /// Asks again for a promotion that failed, was denied or cancelled. Policy is evaluated anew.
+    public func retry(
+        _ id: PromotionID, by principal: Principal, requestID: RequestID
+    ) async throws(PromotionRequestError) -> Promotion {
+        let found = try await permitted(id, for: principal)
+        let audit = try entry { () throws(AuditEntryError) in
+            try Acts(environs).retried(found, by: principal.subject, authentication: .token, requestID: requestID)
+        }
+        return try await store { () async throws(StoreError) in try await store.retry(id, audit: audit) }
+    }
+
+    private func permitted(_ id: PromotionID, for principal: Principal) async throws(PromotionRequestError) -> Promotion {
+        let found = try await promotion(id)
+        guard principal.mayPromote(found.image, to: found.to) else {
+            throw .notPermitted("this token may not act on promotions of \(found.image) to \(found.to)")
+        }
+        return found
+    }
+
+    private func resolve(
+        _ request: PromotionRequest, for principal: Principal
+    ) async throws(PromotionRequestError) -> (PolicySet, ResolvedArtifact) {
+        guard principal.mayPromote(request.image, to: request.to) else {
+            throw .notPermitted("this token may not promote \(request.image) to \(request.to)")
+        }
+        let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
+        let known = policySet.environments.map(\.name)
+        guard let from = policySet.environment(named: request.from) else { throw .unknownEnvironment(request.from, known: known) }
+        guard policySet.environment(named: request.to) != nil else { throw .unknownEnvironment(request.to, known: known) }
+        let resolved = try await failure { () async throws(PromotionFailure) in
+            try await registries.resolve(request.image, request.reference, in: from)
+        }
+        guard let resolved else {
+            throw .artifactNotFound(image: request.image, reference: request.reference, environment: request.from)
+        }
+        return (policySet, resolved)
+    }
+}
+
+extension Promotions {
+    private func store<T>(_ body: () async throws(StoreError) -> T) async throws(PromotionRequestError) -> T {
+        do { return try await body() } catch { throw .store(error) }
+    }
+
+    private func failure<T>(_ body: () async throws(PromotionFailure) -> T) async throws(PromotionRequestError) -> T {
+        do { return try await body() } catch { throw .failure(error) }
+    }
+
+    private func entry(_ body: () throws(AuditEntryError) -> AuditEntry) throws(PromotionRequestError) -> AuditEntry {
+        do { return try body() } catch { throw .store(.auditUnavailable("\(error)")) }
+    }
+}
+
+extension ManifestReference {
+    /// The tag, where it is one.
+    public var tag: Tag? {
+        switch self {
+        case .tag(let tag): tag
+        case .digest: nil
+        }
+    }
+}
+
+extension PromotionRequest {
+    /// SHA-256 over what was asked, to tell a repeated request from another one under the same key.
+    var fingerprint: [UInt8] {
+        let fields = [image.description, from.description, to.description, reference.description, reason ?? ""] + targetTags.map(\.description).sorted()
+        return Array(SHA256.hash(data: Data(fields.joined(separator: "\u{0}").utf8)))
+    }
+}
