@@ -1,5 +1,5 @@
 import Crypto
-public import Foundation
+import Foundation
 
 /// A bearer token's secret: `shp_`, 30 base62 characters (178 bits), and 6 characters of CRC-32 over them.
 ///

@@ -49,3 +49,38 @@ struct Acts {
             tags: decision?.targetTags ?? promotion.decision?.targetTags)
     }
 }
+
+extension Acts {
+    private func entry(
+        _ action: String, _ promotion: Promotion, by actor: SubjectID, _ authentication: AuditActor.Authentication, outcome: AuditOutcome,
+        requestID: RequestID?, reason: String?, before: PromotionState?, after: PromotionState, details: [String: JSONValue],
+        policyVersion: String? = nil, tags: [Tag]? = nil
+    ) throws(AuditEntryError) -> AuditEntry {
+        try AuditEntry(
+            id: environs.newID(), time: environs.now(), actor: AuditActor(id: actor.description, authentication: authentication),
+            action: action, outcome: outcome,
+            subject: AuditEntry.Subject(
+                image: promotion.image.description, digest: promotion.digest.description, environment: promotion.to.description,
+                fromEnvironment: promotion.from.description, tags: (tags ?? [promotion.sourceTag].compactMap(\.self)).map(\.description),
+                promotionID: promotion.id.description),
+            requestID: requestID?.description, policyVersion: policyVersion, reason: reason, before: before.map { .string($0.rawValue) },
+            after: .string(after.rawValue), details: details)
+    }
+
+    private static func gate(_ result: GateResult) -> JSONValue {
+        .object([
+            "gate": .string(result.gate), "policy": .string(result.policy), "outcome": .string(result.outcome.rawValue),
+            "reason": .string(AuditEntry.clip(result.reason, to: 500)), "source": .string(result.source), "warning": .bool(result.isWarning),
+        ])
+    }
+
+    private static func failure(_ failure: PromotionFailure) -> JSONValue {
+        var members: [String: JSONValue] = ["kind": .string(failure.kind.rawValue), "transient": .bool(failure.isTransient)]
+        if let registry = failure.registry { members["registry"] = .string(registry) }
+        if let repository = failure.repository { members["repository"] = .string(repository.description) }
+        if let reference = failure.reference { members["reference"] = .string(AuditEntry.clip(reference, to: 200)) }
+        if let status = failure.status { members["status"] = .integer(Int64(status)) }
+        if let message = failure.registryMessage { members["registryMessage"] = .string(AuditEntry.clip(message, to: 1000)) }
+        return .object(members)
+    }
+}

@@ -1,6 +1,6 @@
 import AuditLog
-public import Foundation
-public import PolicyEngine
+import Foundation
+import PolicyEngine
 
 /// How one run of a worker over a promotion ended.
 public enum RunOutcome: Sendable, Hashable {

@@ -1,6 +1,6 @@
 import AuditLog
 import Crypto
-public import Foundation
+import Foundation
 public import OCI
 public import PolicyEngine
 

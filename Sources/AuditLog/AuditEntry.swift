@@ -1,0 +1,185 @@
+public import Foundation
+
+/// Whether the act did what it was meant to.
+public enum AuditOutcome: String, Sendable, Hashable, Codable {
+    case success, failure, denied
+}
+
+/// Who acted, and how we know.
+public struct AuditActor: Sendable, Hashable {
+    /// How the actor was authenticated.
+    public enum Authentication: String, Sendable, Hashable {
+        /// An API token of ours.
+        case token
+        /// The service itself.
+        case service
+        /// Nobody: the request was refused.
+        case none
+    }
+
+    /// A stable id such as `token:0192…` or `system:worker`.
+    public let id: String
+    public let authentication: Authentication
+
+    public init(id: String, authentication: Authentication) {
+        self.id = id
+        self.authentication = authentication
+    }
+}
+
+/// One act: what is hashed is its canonical text (RFC 8785), never a database row.
+///
+/// The top-level keys are flat, because the database derives its query columns from the text. Absent keys are left out.
+public struct AuditEntry: Sendable, Hashable {
+    /// Version of the entry's form. A reader of version 1 finds these keys and no others.
+    public static let schema: Int64 = 1
+    /// Largest canonical text, in bytes.
+    public static let maximumBytes = 65_536
+
+    public let id: UUID
+    /// Microseconds since 1970.
+    public let timeMicros: Int64
+    public let actor: AuditActor
+    /// `promotion.requested`, `token.created`, … : a subject and what happened to it.
+    public let action: String
+    public let outcome: AuditOutcome
+    public let subject: Subject
+    public let requestID: String?
+    public let policyVersion: String?
+    public let reason: String?
+    public let before: JSONValue?
+    public let after: JSONValue?
+    public let details: [String: JSONValue]
+    /// The bytes that are hashed, as text.
+    public let canonicalText: String
+
+    /// What an act was about.
+    public struct Subject: Sendable, Hashable {
+        public var image: String?
+        public var digest: String?
+        public var environment: String?
+        public var fromEnvironment: String?
+        public var tags: [String]
+        public var promotionID: String?
+
+        public init(
+            image: String? = nil, digest: String? = nil, environment: String? = nil, fromEnvironment: String? = nil, tags: [String] = [],
+            promotionID: String? = nil
+        ) {
+            self.image = image
+            self.digest = digest
+            self.environment = environment
+            self.fromEnvironment = fromEnvironment
+            self.tags = tags
+            self.promotionID = promotionID
+        }
+    }
+
+    /// Makes an entry and its canonical text.
+    ///
+    /// - Parameter time: kept in microseconds.
+    public init(
+        id: UUID, time: Date, actor: AuditActor, action: String, outcome: AuditOutcome, subject: Subject = Subject(), requestID: String? = nil,
+        policyVersion: String? = nil, reason: String? = nil, before: JSONValue? = nil, after: JSONValue? = nil,
+        details: [String: JSONValue] = [:]
+    ) throws(AuditEntryError) {
+        try self.init(
+            id: id, timeMicros: Int64((time.timeIntervalSince1970 * 1_000_000).rounded()), actor: actor, action: action, outcome: outcome,
+            subject: subject, requestID: requestID, policyVersion: policyVersion, reason: reason.map { Self.clip($0, to: 4096) },
+            before: before, after: after, details: details)
+    }
+
+    private init(
+        id: UUID, timeMicros: Int64, actor: AuditActor, action: String, outcome: AuditOutcome, subject: Subject, requestID: String?,
+        policyVersion: String?, reason: String?, before: JSONValue?, after: JSONValue?, details: [String: JSONValue]
+    ) throws(AuditEntryError) {
+        self.id = id
+        self.timeMicros = timeMicros
+        self.actor = actor
+        self.action = action
+        self.outcome = outcome
+        self.subject = subject
+        self.requestID = requestID
+        self.policyVersion = policyVersion
+        self.reason = reason
+        self.before = before
+        self.after = after
+        self.details = details
+        var members: [String: JSONValue] = [
+            "schema": .integer(Self.schema), "id": .string(id.uuidString.lowercased()), "timeMicros": .integer(timeMicros),
+            "actor": .string(actor.id), "actorAuth": .string(actor.authentication.rawValue), "action": .string(action),
+            "outcome": .string(outcome.rawValue),
+        ]
+        let texts: [(String, String?)] = [
+            ("image", subject.image), ("digest", subject.digest), ("environment", subject.environment),
+            ("fromEnvironment", subject.fromEnvironment), ("promotionId", subject.promotionID), ("requestId", requestID),
+            ("policyVersion", policyVersion), ("reason", reason),
+        ]
+        for (key, text) in texts { members[key] = text.map(JSONValue.string) }
+        if !subject.tags.isEmpty { members["tags"] = .array(subject.tags.map(JSONValue.string)) }
+        members["before"] = before
+        members["after"] = after
+        if !details.isEmpty { members["details"] = .object(details) }
+        var text = ""
+        try JSONValue.object(members).appendCanonical(to: &text)
+        guard text.utf8.count <= Self.maximumBytes else { throw .tooLarge(bytes: text.utf8.count, limit: Self.maximumBytes) }
+        canonicalText = text
+    }
+
+    /// The entry's time.
+    public var time: Date { Date(timeIntervalSince1970: Double(timeMicros) / 1_000_000) }
+
+    /// RFC 6962 §2.1: the hash of this entry as a leaf.
+    public var leafHash: MerkleHash { MerkleHash(leaf: canonicalText.utf8) }
+
+    /// Cuts text from outside to a length in characters, marks the cut, and replaces NUL, which the database can't hold.
+    public static func clip(_ text: String, to limit: Int) -> String {
+        let clean = text.contains("\u{0}") ? text.replacing("\u{0}", with: "\u{FFFD}") : text
+        return clean.count <= limit ? clean : clean.prefix(limit) + "… [cut]"
+    }
+}
+
+extension AuditEntry {
+    private struct Document: Decodable {
+        let schema: Int64
+        let id: UUID
+        let timeMicros: Int64
+        let actor: String
+        let actorAuth: String
+        let action: String
+        let outcome: AuditOutcome
+        let image: String?
+        let digest: String?
+        let environment: String?
+        let fromEnvironment: String?
+        let tags: [String]?
+        let promotionId: String?
+        let requestId: String?
+        let policyVersion: String?
+        let reason: String?
+        let before: JSONValue?
+        let after: JSONValue?
+        let details: [String: JSONValue]?
+    }
+
+    /// Reads an entry back. The text must be canonical to the byte.
+    public init(canonical text: String) throws(AuditEntryError) {
+        let document: Document
+        do { document = try JSONDecoder().decode(Document.self, from: Data(text.utf8)) } catch {
+            throw .malformed("it is not an entry's JSON")
+        }
+        guard document.schema == Self.schema else { throw .malformed("schema \(document.schema) is not known") }
+        guard let authentication = AuditActor.Authentication(rawValue: document.actorAuth) else {
+            throw .malformed("actorAuth '\(document.actorAuth)' is not known")
+        }
+        try self.init(
+            id: document.id, timeMicros: document.timeMicros, actor: AuditActor(id: document.actor, authentication: authentication),
+            action: document.action, outcome: document.outcome,
+            subject: Subject(
+                image: document.image, digest: document.digest, environment: document.environment,
+                fromEnvironment: document.fromEnvironment, tags: document.tags ?? [], promotionID: document.promotionId),
+            requestID: document.requestId, policyVersion: document.policyVersion, reason: document.reason, before: document.before,
+            after: document.after, details: document.details ?? [:])
+        guard canonicalText == text else { throw .notCanonical }
+    }
+}

@@ -1,0 +1,57 @@
+public import Foundation
+public import OCI
+
+/// What a gate, or all of them together, say.
+public enum GateOutcome: String, Sendable, Hashable, Codable {
+    case allow, deny, wait
+}
+
+/// One gate's answer: what was seen, and what would satisfy it.
+public struct GateResult: Sendable, Hashable, Codable {
+    public let gate: String
+    public let policy: String
+    public let outcome: GateOutcome
+    public let reason: String
+    /// `file:line` of the rule.
+    public let source: String
+    /// Whether the policy only warns: the outcome is recorded and does not count.
+    public let isWarning: Bool
+    /// The earliest time at which a wait can end, where it is known.
+    public let retryAt: Date?
+
+    public init(gate: String, policy: String, outcome: GateOutcome, reason: String, source: String, isWarning: Bool = false, retryAt: Date? = nil) {
+        self.gate = gate
+        self.policy = policy
+        self.outcome = outcome
+        self.reason = reason
+        self.source = source
+        self.isWarning = isWarning
+        self.retryAt = retryAt
+    }
+}
+
+/// What policy says about a promotion, with the reason of every gate.
+public struct Decision: Sendable, Hashable, Codable {
+    public let outcome: GateOutcome
+    /// All gates, not only the first that says no.
+    public let gates: [GateResult]
+    /// The tags that will be written at the target.
+    public let targetTags: [Tag]
+    public let policyVersion: PolicyVersion
+
+    public init(outcome: GateOutcome, gates: [GateResult], targetTags: [Tag], policyVersion: PolicyVersion) {
+        self.outcome = outcome
+        self.gates = gates
+        self.targetTags = targetTags
+        self.policyVersion = policyVersion
+    }
+
+    /// The earliest time at which all waits can have ended.
+    public var retryAt: Date? { gates.filter { $0.outcome == .wait && !$0.isWarning }.compactMap(\.retryAt).max() }
+
+    /// One sentence: why it was denied or waits, or that every gate is open.
+    public var summary: String {
+        let decisive = gates.filter { $0.outcome == outcome && !$0.isWarning }
+        return outcome == .allow ? "all \(gates.count) gates are open" : decisive.map { "\($0.gate): \($0.reason)" }.joined(separator: "; ")
+    }
+}

@@ -1,0 +1,50 @@
+public import OCI
+
+/// A pattern over text: a glob (`*` within a path part, `**` across parts, `?`), or `regex:…` over the whole text.
+public struct TextPattern: Sendable, Hashable, CustomStringConvertible {
+    public let description: String
+    private let regex: LinearRegex
+
+    public init(parsing text: String) throws(RegexError) {
+        guard !text.isEmpty else { throw RegexError(description: "a pattern must not be empty") }
+        description = text
+        if text.hasPrefix("regex:") {
+            regex = try LinearRegex(String(text.dropFirst(6)))
+        } else {
+            regex = try LinearRegex(Self.expression(forGlob: text))
+        }
+    }
+
+    public func matches(_ text: String) -> Bool { regex.matches(text) }
+
+    private static func expression(forGlob glob: String) -> String {
+        var result = ""
+        var rest = Substring(glob)
+        while let next = rest.first {
+            if rest.hasPrefix("**") {
+                result += ".*"
+                rest = rest.dropFirst(2)
+                continue
+            }
+            switch next {
+            case "*": result += "[^/]*"
+            case "?": result += "[^/]"
+            case let letter where letter.isLetter || letter.isNumber || letter == "_": result.append(letter)
+            default: result += "\\" + String(next)
+            }
+            rest = rest.dropFirst()
+        }
+        return result
+    }
+}
+
+/// A pattern over image names.
+public struct ImagePattern: Sendable, Hashable, CustomStringConvertible {
+    private let pattern: TextPattern
+
+    public init(parsing text: String) throws(RegexError) { pattern = try TextPattern(parsing: text) }
+
+    public var description: String { pattern.description }
+
+    public func matches(_ image: ImageName) -> Bool { pattern.matches(image.description) }
+}
