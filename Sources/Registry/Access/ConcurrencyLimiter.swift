@@ -1,0 +1,66 @@
+/// Bounds the requests under way to one registry: first come, first served, and fewer when the registry says it is too much.
+///
+/// Additive increase, multiplicative decrease: one more after 20 clean answers, half after a 429 or 503.
+actor ConcurrencyLimiter {
+    private let ceiling: Int
+    private var limit: Int
+    private var running = 0
+    private var clean = 0
+    private var waiters: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
+    private var nextID = 0
+
+    init(limit: Int) {
+        ceiling = max(1, limit)
+        self.limit = max(1, limit)
+    }
+
+    /// Runs `body` when there is a place; `nil` where the task was cancelled while waiting.
+    nonisolated func run<T: Sendable>(_ body: () async -> T) async -> T? {
+        guard await acquire() else { return nil }
+        let result = await body()
+        await release()
+        return result
+    }
+
+    func answered(overloaded: Bool) {
+        if overloaded {
+            limit = max(1, limit / 2)
+            clean = 0
+        } else {
+            clean += 1
+            if clean >= 20, limit < ceiling {
+                limit += 1
+                clean = 0
+            }
+        }
+    }
+
+    private func acquire() async -> Bool {
+        if Task.isCancelled { return false }
+        if running < limit {
+            running += 1
+            return true
+        }
+        nextID += 1
+        let id = nextID
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { waiters.append((id, $0)) }
+        } onCancel: {
+            // The only way from a synchronous handler to the actor; it ends at once.
+            Task { await self.abandon(id) }
+        }
+    }
+
+    private func abandon(_ id: Int) {
+        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
+        waiters.remove(at: index).continuation.resume(returning: false)
+    }
+
+    private func release() {
+        running -= 1
+        while running < limit, !waiters.isEmpty {
+            running += 1
+            waiters.removeFirst().continuation.resume(returning: true)
+        }
+    }
+}

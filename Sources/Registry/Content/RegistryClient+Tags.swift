@@ -1,0 +1,55 @@
+import Foundation
+import HTTPTransport
+public import OCI
+
+/// A part of a repository's tags.
+public struct TagPage: Sendable, Hashable {
+    public let tags: [Tag]
+    /// What to ask for next; `nil` on the last page.
+    public let next: TagCursor?
+}
+
+/// Where a list of tags goes on.
+public struct TagCursor: Sendable, Hashable {
+    let url: HTTPURL
+}
+
+extension RegistryClient {
+    private struct TagList: Decodable {
+        let tags: [String]?
+    }
+
+    private static let maximumListBytes = 8 << 20
+
+    /// Reads a page of a repository's tags (distribution-spec, "Listing Tags"). A repository that does not exist has none.
+    ///
+    /// Names that are no tags by the specification are left out: nothing can be asked by them.
+    public func tags(_ repository: RepositoryName, after cursor: TagCursor? = nil, pageSize: Int = 200, meter: RequestMeter? = nil) async throws(RegistryError) -> TagPage {
+        let place = place(repository)
+        let address = if let cursor { cursor.url } else { try url("\(repository)/tags/list", query: [("n", String(pageSize))]) }
+        let response = try await perform(
+            Call(
+                method: .get, url: address, scopes: [TokenScope(repository: repository, access: .pull)], place: place,
+                maximumBytes: Self.maximumListBytes, meter: meter))
+        guard response.status != 404 else { return TagPage(tags: [], next: nil) }
+        let list: TagList
+        do { list = try JSONDecoder().decode(TagList.self, from: Data(response.body)) } catch { throw .malformed(place, "the list of tags is not JSON") }
+        let tags = (list.tags ?? []).compactMap { text -> Tag? in do { return try Tag(parsing: text) } catch { return nil } }
+        return TagPage(tags: tags, next: try next(of: response, from: address, place))
+    }
+
+    /// RFC 8288: `Link: </v2/…>; rel="next"`, to the registry itself only.
+    private func next(of response: HTTPResponse, from url: HTTPURL, _ place: RegistryPlace) throws(RegistryError) -> TagCursor? {
+        for field in response.fields.all("Link") {
+            guard let open = field.firstIndex(of: "<"), let close = field[open...].firstIndex(of: ">") else { continue }
+            let parameters = field[close...].lowercased().filter { $0 != " " && $0 != "\"" }
+            guard parameters.contains(";rel=next") else { continue }
+            let target: HTTPURL
+            do { target = try url.resolving(String(field[field.index(after: open)..<close])) } catch { throw .malformed(place, "Link: \(error)") }
+            guard target.origin == endpoint.url.origin else { throw .hostNotAllowed(place, host: target.origin.description, why: "the next page") }
+            guard target != url else { throw .malformed(place, "the next page is the same one") }
+            return TagCursor(url: target)
+        }
+        return nil
+    }
+}
