@@ -1,0 +1,105 @@
+public import OCI
+
+/// What will be done to bring an artifact to its targets. A value: made without asking anybody, shown by a dry run, followed by
+/// the execution.
+public struct CopyPlan: Sendable, Hashable {
+    public let targets: [TargetPlan]
+
+    /// How one blob gets into a target repository.
+    public enum BlobAction: Sendable, Hashable {
+        /// Believed to be there.
+        case present
+        /// Mounted from one of these repositories, the best first.
+        case mount(from: [RepositoryName])
+        /// Read from the source and sent.
+        case copy
+        /// A foreign layer: it stays where it is.
+        case leave
+    }
+
+    public struct Blob: Sendable, Hashable {
+        public let descriptor: Descriptor
+        public var action: BlobAction
+    }
+
+    public struct ManifestStep: Sendable, Hashable {
+        public let digest: Digest
+        public let mediaType: MediaType
+        public let size: Int
+        /// Believed to be there: nothing to do.
+        public let isPresent: Bool
+    }
+
+    public struct TargetPlan: Sendable, Hashable {
+        public let blobs: [Blob]
+        /// In the order of their writing: children first, the root last.
+        public let manifests: [ManifestStep]
+
+        /// Whether nothing has to be done.
+        public var isEmpty: Bool { manifests.allSatisfy(\.isPresent) }
+    }
+}
+
+/// What a plan is made for: a repository on a server.
+public struct PlanSite: Sendable, Hashable {
+    public let server: String
+    public let repository: RepositoryName
+
+    public init(server: String, repository: RepositoryName) {
+        self.server = server
+        self.repository = repository
+    }
+}
+
+extension CopyPlan {
+    /// Most repositories that are tried for a mount.
+    static let mountCandidates = 3
+
+    /// Makes the plan: a pure function of the tree, the places and what is believed.
+    ///
+    /// - Parameter knowledge: one snapshot per target, in the targets' order.
+    public init(tree: ManifestTree, source: PlanSite, targets: [PlanSite], knowledge: [KnowledgeSnapshot]) {
+        self.targets = zip(targets, knowledge).map { target, known in
+            Self.plan(tree, source, target, known)
+        }
+    }
+
+    private static func plan(_ tree: ManifestTree, _ source: PlanSite, _ target: PlanSite, _ known: KnowledgeSnapshot) -> TargetPlan {
+        // A manifest that is there proves what is below it.
+        var present = known.manifests
+        for manifest in tree.manifests.reversed() where present.contains(manifest.digest) {
+            present.formUnion(manifest.children.map(\.digest))
+        }
+        let proven = Set(tree.manifests.filter { present.contains($0.digest) }.flatMap(\.blobs).map(\.digest))
+        let blobs = tree.blobs.map { descriptor in
+            Blob(
+                descriptor: descriptor,
+                action: proven.contains(descriptor.digest) ? .present : action(for: descriptor, source, target, known.holders[descriptor.digest] ?? []))
+        }
+        let manifests = tree.manifests.map {
+            ManifestStep(digest: $0.digest, mediaType: $0.mediaType, size: $0.bytes.count, isPresent: present.contains($0.digest))
+        }
+        return TargetPlan(blobs: blobs, manifests: manifests)
+    }
+
+    private static func action(
+        for blob: Descriptor, _ source: PlanSite, _ target: PlanSite, _ holders: [BlobHolder]
+    ) -> BlobAction {
+        if blob.mediaType.isForeignLayer { return .leave }
+        if holders.contains(where: { $0.repository == target.repository }) { return .present }
+        var candidates = holders.filter { $0.repository != target.repository }
+        // The source's own repository holds it for certain.
+        if source.server == target.server {
+            candidates.removeAll { $0.repository == source.repository }
+            candidates.append(BlobHolder(repository: source.repository, isCommitted: true))
+        }
+        let ranked = candidates.sorted { rank($0, target, source) > rank($1, target, source) }
+        return ranked.isEmpty ? .copy : .mount(from: ranked.prefix(mountCandidates).map(\.repository))
+    }
+
+    /// The source first, then committed holders, then those nearest by path; names break ties, so that a plan is always the same.
+    private static func rank(_ holder: BlobHolder, _ target: PlanSite, _ source: PlanSite) -> (Int, Int, Int, String) {
+        let isSource = source.server == target.server && holder.repository == source.repository
+        return (isSource ? 1 : 0, holder.isCommitted ? 1 : 0, holder.repository.commonComponents(with: target.repository), holder.repository.description)
+    }
+}

@@ -1,0 +1,20 @@
+import HTTPTransport
+public import OCI
+public import Registry
+
+/// A repository of a registry that content comes from or goes to.
+public struct Site: Sendable {
+    public let client: RegistryClient
+    public let repository: RepositoryName
+
+    public init(client: RegistryClient, repository: RepositoryName) {
+        self.client = client
+        self.repository = repository
+    }
+
+    /// Which server it is: sites on the same one can mount from each other, whatever environment they belong to.
+    public var server: String { client.endpoint.url.description }
+    public var registry: String { client.endpoint.name }
+
+    func isSamePlace(as other: Site) -> Bool { server == other.server && repository == other.repository }
+}
