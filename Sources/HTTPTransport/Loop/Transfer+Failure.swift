@@ -11,7 +11,9 @@ extension Transfer {
         case CURLE_COULDNT_RESOLVE_HOST: return .resolve(url: url)
         case CURLE_COULDNT_CONNECT: return .connect(url: url)
         case CURLE_OPERATION_TIMEDOUT: return .timedOut(url: url, phase: isConnected ? .total : .connect)
-        case CURLE_SEND_ERROR, CURLE_SEND_FAIL_REWIND: return .sendFailed(url: url, sent: sentBytes)
+        case CURLE_SEND_ERROR: return .sendFailed(url: url, sent: sentBytes)
+        // libcurl wanted to send the body again on a new connection, and was refused it.
+        case CURLE_SEND_FAIL_REWIND: return .sendFailed(url: url, sent: givenBytes)
         case CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE, CURLE_HTTP2, CURLE_HTTP2_STREAM:
             if head == nil, sentBytes < uploadBytes { return .sendFailed(url: url, sent: sentBytes) }
             return .receiveFailed(url: url, received: receivedBytes, expected: head?.contentLength)

@@ -45,6 +45,8 @@ protocol TransferSink: AnyObject {
     private(set) var head: HTTPResponseHead?
     /// Why a callback ended the transfer.
     var abortReason: HTTPTransportError?
+    /// Bytes of the request's body that libcurl has taken; unlike ``sentBytes`` it survives a new connection.
+    private(set) var givenBytes: Int64 = 0
     private(set) var isReceivingHeld = false
     private(set) var isSendingHeld = false
 
@@ -193,7 +195,11 @@ protocol TransferSink: AnyObject {
     func fillBody(_ buffer: UnsafeMutableRawBufferPointer) -> Filling {
         guard let sink else { return .abort }
         let filling = unsafe sink.fill(buffer, self)
-        if case .hold = filling { isSendingHeld = true }
+        switch filling {
+        case .bytes(let count): givenBytes += Int64(count)
+        case .hold: isSendingHeld = true
+        case .abort: break
+        }
         return filling
     }
 
