@@ -49,3 +49,7 @@ enum {
     CURL_SHIM_PAUSE_SEND = CURLPAUSE_SEND,
     CURL_SHIM_CONTINUE = CURLPAUSE_CONT,
 };
+
+static inline CURLcode curl_shim_get_long(CURL *handle, CURLINFO info, long *value) {
+    return curl_easy_getinfo(handle, info, value);
+}
