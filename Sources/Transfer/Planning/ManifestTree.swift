@@ -1,4 +1,5 @@
 public import OCI
+public import Registry
 
 /// An artifact with every manifest below it.
 public struct ManifestTree: Sendable, Hashable {
@@ -55,6 +56,12 @@ public struct TreeReader: Sendable {
         }
         guard let root = found[digest] else { throw .tree(root: digest, reason: "the root is missing") }
         return ManifestTree(manifests: Self.childrenFirst(root, found), root: root)
+    }
+
+    /// Reads one manifest.
+    func one(_ digest: Digest, from source: Site) async throws(TransferError) -> Manifest {
+        guard let manifest = try await read([digest], from: source, nil).first else { throw .tree(root: digest, reason: "it is missing") }
+        return manifest
     }
 
     /// Depth-first, iteratively: a child shared by two parents comes before both.

@@ -1,0 +1,59 @@
+public import OCI
+public import Registry
+
+/// A tag's move as it was done and read back.
+public struct TagWrite: Sendable, Hashable {
+    public let tag: Tag
+    /// What it named before; `nil` where it did not exist.
+    public let previous: Digest?
+    /// Whether a write was needed.
+    public let written: Bool
+}
+
+extension CopyEngine {
+    /// Points a tag at an artifact that is in the repository: looks first, writes where it differs, reads back.
+    ///
+    /// Registries have no compare-and-set: whoever writes between our look and our write is found by the read-back, or is
+    /// overwritten; both are in the record (`previous`).
+    ///
+    /// - Parameters:
+    ///   - seen: what the tag was seen to name moments ago; spares the first look.
+    ///   - deadline: no write starts or stays open after it.
+    public func moveTag(
+        _ tag: Tag, to digest: Digest, at site: Site, seen: Digest?, deadline: ContinuousClock.Instant, meter: RequestMeter
+    ) async throws(TransferError) -> TagWrite {
+        let place = RegistryPlace(registry: site.registry, repository: site.repository, reference: tag.description)
+        let previous = if let seen { seen } else { try await look(tag, site, meter, deadline) }
+        if previous == digest { return TagWrite(tag: tag, previous: previous, written: false) }
+        let manifest = try await manifest(digest, at: site)
+        guard ContinuousClock.now < deadline else { throw .registry(.timedOut(place)) }
+        let put: ManifestPut
+        do { put = try await site.client.putManifest(manifest, to: site.repository, as: .tag(tag), meter: meter, deadline: deadline) } catch {
+            throw .registry(error)
+        }
+        if case .missingContent(let missing, _) = put {
+            // A collector took what we had brought: forget the artifact, so that the next attempt brings it again.
+            try await forget(manifest, missing, site)
+            throw .repairExhausted(place, missing)
+        }
+        let now = try await look(tag, site, meter, nil)
+        guard now == digest else { throw .tagMoved(place, expected: digest, found: now) }
+        return TagWrite(tag: tag, previous: previous, written: true)
+    }
+
+    private func look(_ tag: Tag, _ site: Site, _ meter: RequestMeter, _ deadline: ContinuousClock.Instant?) async throws(TransferError) -> Digest? {
+        do { return try await site.client.headManifest(site.repository, .tag(tag), meter: meter, deadline: deadline)?.digest } catch {
+            throw .registry(error)
+        }
+    }
+
+    private func manifest(_ digest: Digest, at site: Site) async throws(TransferError) -> Manifest {
+        try await TreeReader(memory: memory).one(digest, from: site)
+    }
+
+    private func forget(_ manifest: Manifest, _ missing: [Digest], _ site: Site) async throws(TransferError) {
+        let gone = missing.isEmpty ? manifest.blobs.map(\.digest) : missing
+        let sightings = [Sighting.manifestGone(manifest.digest)] + gone.flatMap { [Sighting.blobGone($0), .manifestGone($0)] }
+        do { try await memory.record(sightings, server: site.server, repository: site.repository) } catch { throw .memory("\(error)") }
+    }
+}

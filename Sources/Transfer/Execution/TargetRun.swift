@@ -1,0 +1,173 @@
+import OCI
+import Registry
+
+/// A blob that must be sent to a target, with the upload session that a refused mount left us, if any.
+struct BlobNeed: Sendable {
+    let descriptor: Descriptor
+    var session: UploadSession?
+}
+
+/// One target's part of a transfer: what was done there, what was seen there.
+actor TargetRun {
+    nonisolated let site: Site
+    nonisolated let meter = RequestMeter()
+    private nonisolated let tree: ManifestTree
+    private nonisolated let plan: CopyPlan.TargetPlan
+    private var report: TargetReport
+    private var sightings: [Sighting] = []
+    private var stored: Set<Digest>
+    private static let width = 16
+
+    init(site: Site, tree: ManifestTree, plan: CopyPlan.TargetPlan) {
+        self.site = site
+        self.tree = tree
+        self.plan = plan
+        report = TargetReport(registry: site.registry, repository: site.repository)
+        stored = Set(plan.manifests.filter(\.isPresent).map(\.digest))
+    }
+
+    /// What was done, with the requests it took.
+    var result: TargetReport {
+        var report = report
+        report.requests = meter.requests
+        return report
+    }
+
+    /// What was seen since the last call.
+    func takeSightings() -> [Sighting] {
+        defer { sightings = [] }
+        return sightings
+    }
+
+    /// Mounts what can be mounted and answers what must be sent.
+    func prepare() async throws(TransferError) -> [BlobNeed] {
+        var actions: [Digest: CopyPlan.BlobAction] = [:]
+        for blob in plan.blobs { actions[blob.descriptor.digest] = blob.action }
+        try await probe(&actions)
+        let blobs = plan.blobs.map { CopyPlan.Blob(descriptor: $0.descriptor, action: actions[$0.descriptor.digest] ?? $0.action) }
+        let needs = try await bounded(blobs, width: Self.width) { [self] blob throws(TransferError) in
+            switch blob.action {
+            case .leave: return BlobNeed?.none
+            case .present:
+                await notePresent(blob.descriptor)
+                return nil
+            case .mount(let candidates): return try await mount(blob.descriptor, from: candidates)
+            case .copy: return BlobNeed(descriptor: blob.descriptor)
+            }
+        }
+        return needs.compactMap(\.self)
+    }
+
+    /// Puts manifests of which blobs would have to be sent, before sending any: the registry names what it really misses.
+    ///
+    /// One request instead of a look at each blob. Where the first of them misses everything the repository is new, and the rest
+    /// is not asked about.
+    private func probe(_ actions: inout [Digest: CopyPlan.BlobAction]) async throws(TransferError) {
+        for manifest in tree.manifests where !stored.contains(manifest.digest) && manifest.blobs.contains(where: { actions[$0.digest] == .copy }) {
+            switch try await put(manifest) {
+            case .stored:
+                for blob in manifest.blobs where !blob.mediaType.isForeignLayer { actions[blob.digest] = .present }
+                noteStored(manifest)
+            case .missingContent(let missing, _):
+                let named = Set(missing)
+                let sendable = manifest.blobs.filter { !$0.mediaType.isForeignLayer }
+                guard !named.isDisjoint(with: sendable.map(\.digest)) else { return }
+                for blob in sendable where !named.contains(blob.digest) { actions[blob.digest] = .present }
+                if sendable.allSatisfy({ named.contains($0.digest) }) { return }
+            }
+        }
+    }
+
+    private func mount(_ blob: Descriptor, from candidates: [RepositoryName]) async throws(TransferError) -> BlobNeed? {
+        var session: UploadSession?
+        for candidate in candidates {
+            let outcome: MountOutcome
+            do { outcome = try await site.client.mountBlob(blob.digest, to: site.repository, from: candidate, meter: meter) } catch { throw .registry(error) }
+            switch outcome {
+            case .mounted:
+                if let session { await site.client.cancelUpload(session, meter: meter) }
+                noteMounted(blob)
+                return nil
+            case .notMounted(let opened):
+                if let session { await site.client.cancelUpload(session, meter: meter) }
+                session = opened
+                sightings.append(.mountRefused(blob.digest, from: candidate))
+            case .refused:
+                sightings.append(.mountRefused(blob.digest, from: candidate))
+            }
+        }
+        return BlobNeed(descriptor: blob, session: session)
+    }
+
+    /// Writes the manifests that are not there yet, children first. What the registry misses is brought by `repair`, boundedly.
+    func putManifests(repair: @escaping @Sendable ([BlobNeed]) async throws(TransferError) -> Void) async throws(TransferError) {
+        let pending = tree.manifests.filter { !stored.contains($0.digest) }
+        let leaves = pending.filter { $0.children.isEmpty && $0.digest != tree.root.digest }
+        _ = try await bounded(leaves, width: 4) { [self] manifest throws(TransferError) in try await putRepairing(manifest, repair) }
+        for manifest in pending where !manifest.children.isEmpty || manifest.digest == tree.root.digest {
+            try await putRepairing(manifest, repair)
+        }
+    }
+
+    private func putRepairing(
+        _ manifest: Manifest, _ repair: @Sendable ([BlobNeed]) async throws(TransferError) -> Void
+    ) async throws(TransferError) {
+        var lastMissing: [Digest] = []
+        for _ in 0..<3 {
+            switch try await put(manifest) {
+            case .stored:
+                noteStored(manifest)
+                return
+            case .missingContent(let named, _):
+                // Belief was wrong: forget it, bring what is missing, and ask again.
+                lastMissing = named
+                sightings += named.map(Sighting.blobGone)
+                let blobs = manifest.blobs.filter { !$0.mediaType.isForeignLayer && (named.isEmpty || named.contains($0.digest)) }
+                try await repair(blobs.map { BlobNeed(descriptor: $0) })
+                for child in manifest.children where named.isEmpty || named.contains(child.digest) {
+                    guard let childManifest = tree.manifests.first(where: { $0.digest == child.digest }) else { continue }
+                    sightings.append(.manifestGone(child.digest))
+                    try await putAgain(childManifest, repair)
+                }
+            }
+        }
+        throw .repairExhausted(RegistryPlace(registry: site.registry, repository: site.repository, reference: manifest.digest.description), lastMissing)
+    }
+
+    /// A child that the registry lost: once, with its own blobs.
+    private func putAgain(_ manifest: Manifest, _ repair: @Sendable ([BlobNeed]) async throws(TransferError) -> Void) async throws(TransferError) {
+        if case .missingContent(let named, _) = try await put(manifest) {
+            sightings += named.map(Sighting.blobGone)
+            let blobs = manifest.blobs.filter { !$0.mediaType.isForeignLayer && (named.isEmpty || named.contains($0.digest)) }
+            try await repair(blobs.map { BlobNeed(descriptor: $0) })
+            guard case .stored = try await put(manifest) else {
+                throw .repairExhausted(RegistryPlace(registry: site.registry, repository: site.repository, reference: manifest.digest.description), named)
+            }
+        }
+        noteStored(manifest)
+    }
+
+    private func put(_ manifest: Manifest) async throws(TransferError) -> ManifestPut {
+        do { return try await site.client.putManifest(manifest, to: site.repository, as: .digest(manifest.digest), meter: meter) } catch {
+            throw .registry(error)
+        }
+    }
+
+    func noteCopied(_ blob: Descriptor) {
+        report.copied.add(blob.size)
+        sightings.append(.blob(blob.digest))
+    }
+
+    private func noteMounted(_ blob: Descriptor) {
+        report.mounted.add(blob.size)
+        sightings.append(.blob(blob.digest))
+    }
+
+    private func notePresent(_ blob: Descriptor) { report.present.add(blob.size) }
+
+    private func noteStored(_ manifest: Manifest) {
+        guard stored.insert(manifest.digest).inserted else { return }
+        report.manifests += 1
+        sightings.append(.manifest(manifest.digest, blobs: manifest.blobs.filter { !$0.mediaType.isForeignLayer }.map(\.digest)))
+    }
+}
