@@ -68,8 +68,11 @@ public protocol PromotionStore: Sendable {
 
     /// Cancels: at once where nobody works on it, else by asking the worker, which sees it at its next heartbeat.
     ///
+    /// - Parameters:
+    ///   - audit: the entry of the cancellation itself, where nobody works on the promotion.
+    ///   - request: the entry of the wish, where the worker has to end it.
     /// - Throws: `stale` from `committing` on.
-    func cancel(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion
+    func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion
 
     /// Puts a failed, denied or cancelled promotion back to `requested` with a new work item.
     func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion

@@ -29,6 +29,14 @@ struct Acts {
             before: promotion.state, after: .requested, details: [:])
     }
 
+    func cancelRequested(
+        _ promotion: Promotion, by actor: SubjectID, authentication: AuditActor.Authentication, requestID: RequestID?, reason: String?
+    ) throws(AuditEntryError) -> AuditEntry {
+        try entry(
+            "promotion.cancel-requested", promotion, by: actor, authentication, outcome: .success, requestID: requestID, reason: reason,
+            before: promotion.state, after: promotion.state, details: [:])
+    }
+
     func changed(
         _ promotion: Promotion, to next: PromotionState, by actor: SubjectID, authentication: AuditActor.Authentication,
         requestID: RequestID?, reason: String?, decision: Decision? = nil, failure: PromotionFailure? = nil

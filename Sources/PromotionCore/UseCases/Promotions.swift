@@ -103,7 +103,10 @@ public struct Promotions: Sendable {
         let audit = try entry { () throws(AuditEntryError) in
             try Acts(environs).changed(found, to: .cancelled, by: principal.subject, authentication: .token, requestID: requestID, reason: reason)
         }
-        return try await store { () async throws(StoreError) in try await store.cancel(id, audit: audit) }
+        let wish = try entry { () throws(AuditEntryError) in
+            try Acts(environs).cancelRequested(found, by: principal.subject, authentication: .token, requestID: requestID, reason: reason)
+        }
+        return try await store { () async throws(StoreError) in try await store.cancel(id, audit: audit, whileRunning: wish) }
     }
 
     /// Asks again for a promotion that failed, was denied or cancelled. Policy is evaluated anew.

@@ -1,0 +1,139 @@
+public import Foundation
+public import OCI
+public import Postgres
+public import PromotionCore
+
+/// A repository that holds a blob, as it is stored.
+public struct StoredHolder: Sendable, Hashable {
+    public let digest: Digest
+    public let repository: RepositoryName
+    public let isCommitted: Bool
+}
+
+/// Manifests, small blobs, and which repository of which server holds what.
+public struct PostgresContentMemory: Sendable {
+    private let pool: PostgresPool
+
+    public init(pool: PostgresPool) { self.pool = pool }
+
+    /// A kept manifest's media type and bytes.
+    public func manifest(_ digest: Digest) async throws(StoreError) -> (mediaType: MediaType, bytes: Data)? {
+        try await storing {
+            guard let row = try await pool.query("SELECT media_type, bytes FROM artifacts WHERE digest = \(digest.stored)").first else { return nil }
+            return (try row.decode("media_type", as: String.self).asMediaType, Data(try row.decode("bytes", as: [UInt8].self)))
+        }
+    }
+
+    public func keep(_ manifests: [Manifest]) async throws(StoreError) {
+        try await storing {
+            let digests = manifests.map(\.digest.stored)
+            let types = manifests.map(\.mediaType.description)
+            let bytes = manifests.map { [UInt8]($0.bytes) }
+            _ = try await pool.execute(
+                """
+                INSERT INTO artifacts (digest, media_type, bytes) SELECT * FROM unnest(\(digests), \(types), \(bytes)) ON CONFLICT (digest) DO NOTHING
+                """)
+        }
+    }
+
+    public func smallBlob(_ digest: Digest) async throws(StoreError) -> Data? {
+        try await storing {
+            try await pool.query("SELECT bytes FROM small_blobs WHERE digest = \(digest.stored)").first.map { row in Data(try row.decode("bytes", as: [UInt8].self)) }
+        }
+    }
+
+    public func keepSmallBlob(_ digest: Digest, bytes: Data) async throws(StoreError) {
+        try await storing {
+            _ = try await pool.execute("INSERT INTO small_blobs (digest, bytes) VALUES (\(digest.stored), \([UInt8](bytes))) ON CONFLICT (digest) DO NOTHING")
+        }
+    }
+
+    /// Who holds these blobs on a server: at most `limit` holders of each, committed and recent ones first.
+    public func holders(server: String, blobs: [Digest], limit: Int = 8) async throws(StoreError) -> [StoredHolder] {
+        try await storing {
+            let digests = blobs.map(\.stored)
+            return try await pool.query(
+                """
+                SELECT d.digest, h.name, h.committed FROM unnest(\(digests)) AS d(digest),
+                       LATERAL (SELECT r.name, b.committed_at IS NOT NULL AS committed FROM blob_locations b JOIN repositories r ON r.id = b.repository_id
+                                 WHERE b.registry_id = (SELECT id FROM registries WHERE url = \(server)) AND b.digest = d.digest AND b.mountable
+                                 ORDER BY b.committed_at IS NULL, b.seen_at DESC LIMIT \(limit)) h
+                """
+            ).map { row in
+                StoredHolder(digest: try row.digest("digest"), repository: try row.parsed("name", RepositoryName.init(parsing:)), isCommitted: try row.decode("committed"))
+            }
+        }
+    }
+
+    /// Which of these manifests a repository was seen to hold, and which of these blobs.
+    public func presence(
+        server: String, repository: RepositoryName, manifests: [Digest], blobs: [Digest]
+    ) async throws(StoreError) -> (manifests: Set<Digest>, blobs: Set<Digest>) {
+        try await storing {
+            guard let place = try await pool.query(
+                "SELECT r.id FROM repositories r JOIN registries g ON g.id = r.registry_id WHERE g.url = \(server) AND r.name = \(repository.description)").first
+            else { return ([], []) }
+            let id = try place.decode("id", as: Int64.self)
+            let manifestDigests = manifests.map(\.stored)
+            let blobDigests = blobs.map(\.stored)
+            let found = try await pool.query("SELECT digest FROM manifest_locations WHERE repository_id = \(id) AND digest = ANY (\(manifestDigests))")
+            let held = try await pool.query(
+                """
+                SELECT digest FROM blob_locations
+                 WHERE registry_id = (SELECT id FROM registries WHERE url = \(server)) AND repository_id = \(id) AND digest = ANY (\(blobDigests))
+                """)
+            return (Set(try found.map { try $0.digest("digest") }), Set(try held.map { try $0.digest("digest") }))
+        }
+    }
+
+    /// Writes down what a repository was seen to hold (`committed`: a manifest there refers to it) or to have lost.
+    public func record(
+        server: String, repository: RepositoryName, blobs: [Digest], committed: [Digest], manifests: [Digest], goneBlobs: [Digest], goneManifests: [Digest],
+        refusedMounts: [(digest: Digest, from: RepositoryName)]
+    ) async throws(StoreError) {
+        try await storing {
+            try await pool.withTransaction { connection in
+                let place = try await connection.query(
+                    """
+                    INSERT INTO repositories (registry_id, name) SELECT id, \(repository.description) FROM registries WHERE url = \(server)
+                    ON CONFLICT (registry_id, name) DO UPDATE SET name = excluded.name RETURNING id, registry_id
+                    """)
+                guard let row = place.first else { throw StoreError.corrupt("registry \(server) is not known to the database") }
+                let id = try row.decode("id", as: Int64.self)
+                let registry = try row.decode("registry_id", as: Int64.self)
+                // Sorted, so that two writers lock rows in the same order.
+                try await insert(Set(committed), committed: true, registry, id, connection)
+                try await insert(Set(blobs).subtracting(committed), committed: false, registry, id, connection)
+                let seen = Set(manifests).sorted().map(\.stored)
+                try await connection.execute(
+                    """
+                    INSERT INTO manifest_locations (registry_id, repository_id, digest) SELECT \(registry)::smallint, \(id), d FROM unnest(\(seen)) AS d
+                    ON CONFLICT (repository_id, digest) DO UPDATE SET seen_at = now()
+                    """)
+                let lostBlobs = goneBlobs.map(\.stored)
+                let lostManifests = goneManifests.map(\.stored)
+                try await connection.execute("DELETE FROM blob_locations WHERE registry_id = \(registry)::smallint AND repository_id = \(id) AND digest = ANY (\(lostBlobs))")
+                try await connection.execute("DELETE FROM manifest_locations WHERE repository_id = \(id) AND digest = ANY (\(lostManifests))")
+                for refused in refusedMounts {
+                    try await connection.execute(
+                        """
+                        UPDATE blob_locations SET mountable = false WHERE registry_id = \(registry)::smallint AND digest = \(refused.digest.stored)
+                           AND repository_id = (SELECT id FROM repositories WHERE registry_id = \(registry)::smallint AND name = \(refused.from.description))
+                        """)
+                }
+            }
+        }
+    }
+
+    private func insert(_ digests: Set<Digest>, committed: Bool, _ registry: Int64, _ repository: Int64, _ connection: PostgresConnection) async throws {
+        guard !digests.isEmpty else { return }
+        let stored = digests.sorted().map(\.stored)
+        try await connection.execute(
+            """
+            INSERT INTO blob_locations (registry_id, digest, repository_id, committed_at)
+            SELECT \(registry)::smallint, d, \(repository), CASE WHEN \(committed) THEN now() END FROM unnest(\(stored)) AS d
+            ON CONFLICT (registry_id, digest, repository_id) DO UPDATE
+               SET seen_at = now(), mountable = true, committed_at = coalesce(blob_locations.committed_at, excluded.committed_at)
+            """)
+    }
+}

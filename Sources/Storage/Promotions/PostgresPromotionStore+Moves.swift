@@ -1,0 +1,166 @@
+public import AuditLog
+import Foundation
+import OCI
+import PolicyEngine
+import Postgres
+public import PromotionCore
+
+extension PostgresPromotionStore {
+    public func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> Promotion {
+        try await storing {
+            try await pool.withTransaction { connection in
+                let held = try await connection.query(
+                    """
+                    SELECT 1 AS one FROM jobs WHERE id = \(lease.job) AND lease_epoch = \(lease.epoch) AND state = 'running' AND lease_expires_at > now()
+                       FOR UPDATE
+                    """)
+                guard !held.isEmpty else { throw StoreError.leaseLost }
+                let current = try await lock(change.promotion, connection)
+                guard change.from.contains(current.state) else { throw StoreError.stale(current: current.state) }
+                if change.to == .copying { try await hold(change.promotion, connection) }
+                try await record(change, from: current, connection)
+                try await settleJob(change, lease, connection)
+                return try await reread(change.promotion, connection)
+            }
+        }
+    }
+
+    public func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion {
+        try await storing {
+            try await pool.withTransaction { connection in
+                let current = try await lock(id, connection)
+                guard current.state.isCancellable else { throw StoreError.stale(current: current.state) }
+                let running = try await connection.query(
+                    "UPDATE jobs SET cancel_requested = true WHERE promotion_id = \(id.uuid) AND state = 'running' RETURNING id")
+                if running.isEmpty {
+                    let change = StateChange(promotion: id, from: [current.state], to: .cancelled, audit: audit)
+                    try await record(change, from: current, connection)
+                    try await connection.execute("DELETE FROM jobs WHERE promotion_id = \(id.uuid)")
+                } else {
+                    try await SharedInserts(connection: connection).audit(request)
+                }
+                return try await reread(id, connection)
+            }
+        }
+    }
+
+    public func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion {
+        do throws(StoreError) {
+            return try await storing {
+                try await pool.withTransaction { connection in
+                    let current = try await lock(id, connection)
+                    guard current.state.isRetryable else { throw StoreError.stale(current: current.state) }
+                    try await record(StateChange(promotion: id, from: [current.state], to: .requested, audit: audit), from: current, connection)
+                    try await queue(current, connection)
+                    return try await reread(id, connection)
+                }
+            }
+        } catch {
+            // Meanwhile somebody else asked for the same promotion anew.
+            guard case .duplicate("promotions_live_once") = error, let promotion = try await promotion(id) else { throw error }
+            throw try await live(promotion.dedupeKey).map(StoreError.alreadyInProgress) ?? error
+        }
+    }
+
+    private func live(_ dedupe: [UInt8]) async throws(StoreError) -> PromotionID? {
+        try await storing {
+            try await pool.query("SELECT id FROM promotions WHERE dedupe_key = \(dedupe) AND finished_at IS NULL").first
+                .map { row throws(PostgresError) in PromotionID(try row.decode("id", as: UUID.self)) }
+        }
+    }
+
+    private func lock(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Promotion {
+        guard let row = try await connection.query(PromotionRow.select + " WHERE p.id = \(id.uuid) FOR UPDATE OF p").first else { throw StoreError.notFound }
+        return try PromotionRow.decode(row)
+    }
+
+    private func reread(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Promotion {
+        guard let row = try await connection.query(PromotionRow.select + " WHERE p.id = \(id.uuid)").first else { throw StoreError.notFound }
+        return try PromotionRow.decode(row)
+    }
+
+    /// The transition, the promotion's new state, the audit entry and the event.
+    private func record(_ change: StateChange, from current: Promotion, _ connection: PostgresConnection) async throws {
+        let inserts = SharedInserts(connection: connection)
+        let version = current.version + 1
+        try await inserts.audit(change.audit)
+        try await connection.execute(
+            """
+            INSERT INTO promotion_transitions (promotion_id, version, from_state, to_state, actor, audit_id)
+            VALUES (\(change.promotion.uuid), \(version), \(current.state.rawValue), \(change.to.rawValue), \(change.audit.actor.id), \(change.audit.id))
+            """)
+        let isAnew = change.to == .requested
+        try await connection.execute(
+            """
+            UPDATE promotions SET state = \(change.to.rawValue), version = \(version), updated_at = now(),
+                   finished_at = CASE WHEN \(change.to.isFinal) THEN now() END,
+                   policy_version = coalesce(\(change.decision?.policyVersion.description), policy_version),
+                   decision = CASE WHEN \(isAnew) THEN NULL ELSE coalesce(\(try StoredJSON.encodeIfPresent(change.decision)), decision) END,
+                   report = CASE WHEN \(isAnew) THEN NULL ELSE coalesce(\(try StoredJSON.encodeIfPresent(change.report)), report) END,
+                   tag_moves = coalesce(\(change.tagMoves.isEmpty ? nil : try StoredJSON.encode(change.tagMoves)), tag_moves),
+                   failure = CASE WHEN \(isAnew) OR \(change.to == .succeeded) THEN NULL ELSE coalesce(\(try StoredJSON.encodeIfPresent(change.failure)), failure) END
+             WHERE id = \(change.promotion.uuid)
+            """)
+        if let decision = change.decision, let facts = change.facts {
+            try await connection.execute(
+                """
+                INSERT INTO evaluations (promotion_id, version, policy_version, outcome, decision, facts)
+                VALUES (\(change.promotion.uuid), \(version), \(decision.policyVersion.description), \(decision.outcome.rawValue),
+                        \(try StoredJSON.encode(decision)), \(try StoredJSON.encode(facts)))
+                """)
+        }
+        if change.to == .queued, change.decision != nil { try await insertTargets(change, connection) }
+        if change.to != .copying, change.to != .committing {
+            try await connection.execute("UPDATE promotion_targets SET holds = false WHERE promotion_id = \(change.promotion.uuid) AND holds")
+        }
+        for move in change.tagMoves {
+            try await TagHistory(connection: connection).observe(move.tag, at: move.target, move.digest, change.promotion, seenBy: "promotion")
+        }
+        try await event(change.audit.action, change.promotion, ordinal: version, change.audit, connection)
+    }
+
+    private func insertTargets(_ change: StateChange, _ connection: PostgresConnection) async throws {
+        let inserts = SharedInserts(connection: connection)
+        try await connection.execute("DELETE FROM promotion_targets WHERE promotion_id = \(change.promotion.uuid)")
+        for target in change.targets {
+            let repository = try await inserts.repository(target)
+            for tag in change.tags {
+                try await connection.execute(
+                    "INSERT INTO promotion_targets (promotion_id, repository_id, tag) VALUES (\(change.promotion.uuid), \(repository), \(tag.description))")
+            }
+        }
+    }
+
+    /// Takes the tags for this promotion: older promotions of the same tag go first.
+    private func hold(_ id: PromotionID, _ connection: PostgresConnection) async throws {
+        let older = try await connection.query(
+            """
+            SELECT o.promotion_id FROM promotion_targets m JOIN promotion_targets o USING (repository_id, tag) JOIN promotions p ON p.id = o.promotion_id
+             WHERE m.promotion_id = \(id.uuid) AND o.promotion_id <> m.promotion_id
+               AND (o.holds OR (o.promotion_id < m.promotion_id AND p.state IN ('queued', 'copying', 'committing'))) LIMIT 1
+            """)
+        if let row = older.first { throw StoreError.targetHeld(by: PromotionID(try row.decode("promotion_id", as: UUID.self))) }
+        do { try await connection.execute("UPDATE promotion_targets SET holds = true WHERE promotion_id = \(id.uuid)") } catch PostgresError.server(let error)
+            where error.constraint == "target_held_once"
+        {
+            throw StoreError.targetHeld(by: id)
+        }
+    }
+
+    /// Ends the work item with the promotion; a promotion that waits is looked at again at its time.
+    private func settleJob(_ change: StateChange, _ lease: Lease, _ connection: PostgresConnection) async throws {
+        guard change.to.isFinal || change.to == .waiting else { return }
+        try await connection.execute(
+            "UPDATE job_lanes SET running = running - 1 WHERE lane = (SELECT lane FROM jobs WHERE id = \(lease.job))")
+        if change.to.isFinal {
+            try await connection.execute("DELETE FROM jobs WHERE id = \(lease.job) AND lease_epoch = \(lease.epoch)")
+        } else {
+            try await connection.execute(
+                """
+                UPDATE jobs SET state = 'available', lease_owner = NULL, lease_expires_at = NULL,
+                       run_at = coalesce(\(change.decision?.retryAt), now() + interval '60 seconds')
+                 WHERE id = \(lease.job) AND lease_epoch = \(lease.epoch)
+                """)
+        }
+    }
+}
