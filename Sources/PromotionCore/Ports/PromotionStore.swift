@@ -125,6 +125,9 @@ public protocol WorkQueue: Sendable {
     /// Wakes up when there may be new work; a hint, polling stands behind it.
     func wakeUps() async -> AsyncStream<Void>
 
+    /// Tells the workers of all replicas that there may be new work; a hint that may get lost.
+    func announce() async throws(StoreError)
+
     /// Work waiting and running, for health and for the limit on a full queue.
     func depth() async throws(StoreError) -> QueueDepth
 }

@@ -67,7 +67,14 @@ public struct Promotions: Sendable {
             try Acts(environs).requested(promotion, by: principal.subject, authentication: .token)
         }
         let idempotency = key.map { IdempotencyKey(principal: principal.subject, key: $0, fingerprint: request.fingerprint) }
-        return try await store { () async throws(StoreError) in try await store.create(promotion, key: idempotency, audit: audit) }
+        let created = try await store { () async throws(StoreError) in try await store.create(promotion, key: idempotency, audit: audit) }
+        await announce()
+        return created
+    }
+
+    /// The promotion is stored: a hint that gets lost costs a second, not the promotion.
+    private func announce() async {
+        do { try await queue.announce() } catch {}
     }
 
     /// The decision and the plan for a request, with nothing written anywhere.
@@ -117,7 +124,9 @@ public struct Promotions: Sendable {
         let audit = try entry { () throws(AuditEntryError) in
             try Acts(environs).retried(found, by: principal.subject, authentication: .token, requestID: requestID)
         }
-        return try await store { () async throws(StoreError) in try await store.retry(id, audit: audit) }
+        let retried = try await store { () async throws(StoreError) in try await store.retry(id, audit: audit) }
+        await announce()
+        return retried
     }
 
     private func permitted(_ id: PromotionID, for principal: Principal) async throws(PromotionRequestError) -> Promotion {

@@ -1,0 +1,29 @@
+public import Logging
+public import ServiceLifecycle
+
+/// Something that is done again and again until the service stops: rescuing lost work, sequencing the audit log, reloading policy.
+public struct PeriodicDuty: Service {
+    private let name: String
+    private let interval: Duration
+    private let logger: Logger
+    private let body: @Sendable () async throws -> Void
+
+    public init(name: String, every interval: Duration, logger: Logger, _ body: @escaping @Sendable () async throws -> Void) {
+        self.name = name
+        self.interval = interval
+        self.logger = logger
+        self.body = body
+    }
+
+    public func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                do { try await body() } catch {
+                    if Task.isCancelled { return }
+                    logger.warning("\(name) failed, will be tried again", metadata: ["error": "\(error)"])
+                }
+                do { try await Task.sleep(for: interval) } catch { return }
+            }
+        }
+    }
+}
