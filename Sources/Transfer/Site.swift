@@ -13,7 +13,7 @@ public struct Site: Sendable {
     }
 
     /// Which server it is: sites on the same one can mount from each other, whatever environment they belong to.
-    public var server: String { client.endpoint.url.description }
+    public var server: String { client.endpoint.url.origin.description }
     public var registry: String { client.endpoint.name }
 
     func isSamePlace(as other: Site) -> Bool { server == other.server && repository == other.repository }

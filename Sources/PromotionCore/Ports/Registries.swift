@@ -86,4 +86,7 @@ public struct TagCommit: Sendable, Hashable {
 public protocol PolicySource: Sendable {
     /// The last good version. Throws where none was ever loaded.
     func current() async throws(PromotionFailure) -> PolicySet
+
+    /// Why the newest version of the files is not in force; empty where it is.
+    func refused() async -> [PolicyDiagnostic]
 }

@@ -1,0 +1,100 @@
+import APIModel
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import OCI
+import PolicyEngine
+import PromotionCore
+
+/// Reads what callers send, strictly: what gets past here is typed.
+enum RequestParsing {
+    /// The body as JSON. Unknown fields are refused, so that a typing error is not silently ignored.
+    static func json<Body: Decodable>(_ request: Request, _ context: ShipliftRequestContext, as type: Body.Type, fields: Set<String>) async throws -> Body {
+        let buffer: ByteBuffer
+        do { buffer = try await request.body.collect(upTo: context.maxUploadSize) } catch {
+            throw Problem("body-too-large", status: 413, title: "The body is too large", detail: "a body has at most \(context.maxUploadSize) bytes")
+        }
+        let data = Data(buffer.readableBytesView)
+        let object: Any
+        do { object = try JSONSerialization.jsonObject(with: data) } catch { throw Problem.invalid(nil, "the body is not JSON") }
+        guard let members = object as? [String: Any] else { throw Problem.invalid(nil, "the body must be a JSON object") }
+        if let unknown = members.keys.sorted().first(where: { !fields.contains($0) }) {
+            throw Problem.invalid(String(unknown.prefix(80)), "there is no field '\(unknown.prefix(80))'; known: \(fields.sorted().joined(separator: ", "))")
+        }
+        return try APIJSON.decoder().decode(type, from: data)
+    }
+
+    static func image(_ text: String, field: String = "image") throws(Problem) -> ImageName {
+        do { return try ImageName(parsing: text) } catch { throw .invalid(field, error.description) }
+    }
+
+    static func environment(_ text: String, field: String) throws(Problem) -> EnvironmentName {
+        guard let name = EnvironmentName(parsing: text) else { throw .invalid(field, "'\(text.prefix(80))' is no environment name") }
+        return name
+    }
+
+    static func tag(_ text: String, field: String) throws(Problem) -> Tag {
+        do { return try Tag(parsing: text) } catch { throw .invalid(field, error.description) }
+    }
+
+    static func digest(_ text: String, field: String = "digest") throws(Problem) -> Digest {
+        do { return try Digest(parsing: text) } catch { throw .invalid(field, error.description) }
+    }
+
+    static func promotion(_ body: PromotionRequestBody) throws(Problem) -> PromotionRequest {
+        let reference: ManifestReference
+        switch (body.tag, body.digest) {
+        case (let tag?, nil): reference = .tag(try tag_(tag))
+        case (nil, let digest?): reference = .digest(try digest_(digest))
+        default: throw .invalid("tag", "name the image by 'tag' or by 'digest', one of them")
+        }
+        guard (body.targetTags ?? []).count <= 20 else { throw .invalid("targetTags", "at most 20 tags") }
+        var targets: [Tag] = []
+        for text in body.targetTags ?? [] { targets.append(try tag(text, field: "targetTags")) }
+        guard (body.reason ?? "").utf8.count <= 2000, body.reason?.contains("\u{0}") != true else { throw .invalid("reason", "at most 2,000 bytes, without NUL") }
+        return PromotionRequest(
+            image: try image(body.image), from: try environment(body.from, field: "from"), to: try environment(body.to, field: "to"), reference: reference,
+            targetTags: targets, reason: body.reason)
+    }
+
+    private static func tag_(_ text: String) throws(Problem) -> Tag { try tag(text, field: "tag") }
+    private static func digest_(_ text: String) throws(Problem) -> Digest { try digest(text) }
+
+    /// `limit`, 1 to 1,000; 50 where it is not given.
+    static func limit(_ request: Request) throws(Problem) -> Int {
+        guard let text = request.uri.queryParameters["limit"] else { return 50 }
+        guard let limit = Int(text), (1...1000).contains(limit) else { throw .invalid("limit", "a whole number from 1 to 1000") }
+        return limit
+    }
+
+    static func date(_ request: Request, _ name: String) throws(Problem) -> Date? {
+        guard let text = query(request, name) else { return nil }
+        guard let date = APIJSON.date(text) else { throw .invalid(name, "'\(text.prefix(60))' is no time such as 2026-03-01T00:00:00Z") }
+        return date
+    }
+
+    static func query(_ request: Request, _ name: String) -> String? { request.uri.queryParameters[Substring(name)].map(String.init) }
+
+    /// RFC 7240: `Prefer: wait=N`, at most 60 seconds; `nil` where nothing is preferred.
+    static func wait(_ request: Request) -> Int? {
+        guard let prefer = HTTPField.Name("Prefer") else { return nil }
+        for field in request.headers[values: prefer] {
+            for preference in field.split(separator: ",") {
+                let parts = preference.split(separator: "=").map { $0.trimmingCharacters(in: .whitespaces) }
+                if parts.count == 2, parts[0].lowercased() == "wait", let seconds = Int(parts[1]), seconds >= 0 { return min(seconds, 60) }
+            }
+        }
+        return nil
+    }
+
+    /// `Idempotency-Key`: a structured-field string or a bare one, 1 to 255 visible characters.
+    static func idempotencyKey(_ request: Request) throws(Problem) -> String? {
+        guard let name = HTTPField.Name("Idempotency-Key"), let raw = request.headers[name] else { return nil }
+        let key = raw.hasPrefix("\"") && raw.hasSuffix("\"") && raw.count > 1 ? String(raw.dropFirst().dropLast()) : raw
+        guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw .invalid("Idempotency-Key", "1 to 255 visible ASCII characters")
+        }
+        return key
+    }
+}

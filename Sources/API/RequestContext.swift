@@ -1,0 +1,32 @@
+import Foundation
+public import Hummingbird
+import Logging
+import NIOCore
+public import PromotionCore
+
+/// What a request carries through the middleware: who asks, and what the request is called.
+public struct ShipliftRequestContext: RequestContext {
+    public var coreContext: CoreRequestContextStorage
+    public var requestID: PromotionCore.RequestID
+    public var principal: Principal?
+
+    public init(source: Source) {
+        coreContext = .init(source: source)
+        requestID = PromotionCore.RequestID(UUID())
+    }
+
+    /// Largest body of any route, in bytes.
+    public var maxUploadSize: Int { 1 << 20 }
+
+    /// The caller; routes behind authentication always have one.
+    func authenticated() throws(Problem) -> Principal {
+        guard let principal else { throw Problem.unauthorized("the request carries no bearer token") }
+        return principal
+    }
+
+    func admin() throws(Problem) -> Principal {
+        let principal = try authenticated()
+        guard principal.isAdmin else { throw Problem.forbidden("this needs a token with the role admin; this one is \(principal.grant.role)") }
+        return principal
+    }
+}

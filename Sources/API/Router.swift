@@ -1,0 +1,56 @@
+public import AuditLog
+import APIModel
+public import Hummingbird
+import PolicyEngine
+public import PromotionCore
+
+/// What the API is made of.
+public struct APIServices: Sendable {
+    public var promotions: Promotions
+    public var store: any PromotionStore
+    public var catalog: any Catalog
+    public var registries: any ImageRegistries
+    public var policies: any PolicySource
+    public var trail: any AuditTrail
+    public var tokens: Tokens
+    public var checkpointKeys: [CheckpointVerifier]
+    /// What must be right before work is sent here: a name and `nil`, or what is wrong.
+    public var readiness: @Sendable () async -> [String: String?]
+
+    public init(
+        promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
+        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
+    ) {
+        self.promotions = promotions
+        self.store = store
+        self.catalog = catalog
+        self.registries = registries
+        self.policies = policies
+        self.trail = trail
+        self.tokens = tokens
+        self.checkpointKeys = checkpointKeys
+        self.readiness = readiness
+    }
+}
+
+extension APIServices {
+    /// The routes of openapi.yaml.
+    public func router() -> Router<ShipliftRequestContext> {
+        let router = Router(context: ShipliftRequestContext.self)
+        router.add(middleware: ProblemMiddleware())
+        // Says only that the process lives: a database that is down must not make the platform restart us.
+        router.get("healthz") { _, _ in try Response.json(HealthResource(status: "ok", checks: [:])) }
+        router.get("readyz") { [readiness] _, _ in
+            let checks = await readiness()
+            let isReady = checks.values.allSatisfy { $0 == nil }
+            return try Response.json(
+                HealthResource(status: isReady ? "ok" : "unavailable", checks: checks.mapValues { $0 ?? "ok" }), status: isReady ? .ok : .serviceUnavailable)
+        }
+        let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
+        PromotionRoutes(promotions: promotions, store: store).add(to: v1)
+        CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
+        AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
+        TokenRoutes(tokens: tokens).add(to: v1)
+        return router
+    }
+}

@@ -1,0 +1,54 @@
+import APIModel
+import Foundation
+import Hummingbird
+import PolicyEngine
+import PromotionCore
+
+/// `/v1/tokens`: made, listed and revoked by administrators.
+struct TokenRoutes: Sendable {
+    let tokens: Tokens
+
+    func add(to group: RouterGroup<ShipliftRequestContext>) {
+        group.post("tokens", use: create)
+        group.get("tokens", use: list)
+        group.delete("tokens/:id", use: revoke)
+    }
+
+    @Sendable private func create(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
+        let admin = try context.admin()
+        let body = try await RequestParsing.json(
+            request, context, as: TokenRequestBody.self, fields: ["name", "role", "images", "environments", "expiresInDays"])
+        guard (1...100).contains(body.name.utf8.count), !body.name.contains("\u{0}") else { throw Problem.invalid("name", "1 to 100 bytes") }
+        let days = body.expiresInDays ?? 90
+        guard (1...365).contains(days) else { throw Problem.invalid("expiresInDays", "from 1 to 365") }
+        let made = try await tokens.create(
+            name: body.name, grant: try grant(body), lifetime: .seconds(days * 86_400), by: admin.subject, requestID: context.requestID)
+        return try .json(TokenResource(made.record, secret: made.secret.reveal()), status: .created)
+    }
+
+    private func grant(_ body: TokenRequestBody) throws(Problem) -> Grant {
+        switch body.role {
+        case "reader": return .reader
+        case "admin": return .admin
+        case "promoter":
+            var environments: [EnvironmentName] = []
+            for text in body.environments ?? [] { environments.append(try RequestParsing.environment(text, field: "environments")) }
+            for pattern in body.images ?? [] {
+                do { _ = try ImagePattern(parsing: pattern) } catch { throw .invalid("images", "'\(pattern.prefix(80))': \(error.description)") }
+            }
+            return .promoter(images: body.images ?? [], environments: environments)
+        default: throw .invalid("role", "one of reader, promoter, admin")
+        }
+    }
+
+    @Sendable private func list(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
+        _ = try context.admin()
+        return try .json(PageResource(items: try await tokens.list().map { TokenResource($0) }, next: nil))
+    }
+
+    @Sendable private func revoke(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
+        let admin = try context.admin()
+        guard let text = context.parameters.get("id"), let id = UUID(uuidString: text) else { throw Problem.notFound("a token's id is a UUID") }
+        return try .json(TokenResource(try await tokens.revoke(id, by: admin.subject, requestID: context.requestID)))
+    }
+}

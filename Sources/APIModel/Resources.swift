@@ -1,0 +1,255 @@
+public import Foundation
+
+/// A part of a list.
+public struct PageResource<Item: Codable & Sendable>: Codable, Sendable {
+    public var items: [Item]
+    /// Pass as `cursor` to go on; absent on the last page.
+    public var next: String?
+
+    public init(items: [Item], next: String?) {
+        self.items = items
+        self.next = next
+    }
+}
+
+/// An error (RFC 9457).
+public struct ProblemResource: Codable, Sendable, Hashable, Error {
+    public var type: String
+    public var title: String
+    public var status: Int
+    public var detail: String
+    public var instance: String?
+    public var requestId: String?
+    /// The field at fault.
+    public var field: String?
+    public var retryable: Bool
+    public var failure: FailureResource?
+
+    public init(
+        type: String, title: String, status: Int, detail: String, instance: String? = nil, requestId: String? = nil, field: String? = nil,
+        retryable: Bool = false, failure: FailureResource? = nil
+    ) {
+        self.type = type
+        self.title = title
+        self.status = status
+        self.detail = detail
+        self.instance = instance
+        self.requestId = requestId
+        self.field = field
+        self.retryable = retryable
+        self.failure = failure
+    }
+}
+
+public struct ImageResource: Codable, Sendable, Hashable {
+    public var image: String
+    public var environments: [String]
+    public var lastPromotedAt: Date?
+
+    public init(image: String, environments: [String], lastPromotedAt: Date?) {
+        self.image = image
+        self.environments = environments
+        self.lastPromotedAt = lastPromotedAt
+    }
+}
+
+public struct TagResource: Codable, Sendable, Hashable {
+    public var environment: String
+    public var registry: String
+    public var repository: String
+    public var tag: String
+    /// Absent: the tag did not exist in that time.
+    public var digest: String?
+    public var since: Date
+    public var until: Date?
+    public var promotion: String?
+
+    public init(environment: String, registry: String, repository: String, tag: String, digest: String?, since: Date, until: Date?, promotion: String?) {
+        self.environment = environment
+        self.registry = registry
+        self.repository = repository
+        self.tag = tag
+        self.digest = digest
+        self.since = since
+        self.until = until
+        self.promotion = promotion
+    }
+}
+
+public struct ArtifactLocationResource: Codable, Sendable, Hashable {
+    public var environment: String
+    public var registry: String
+    public var image: String
+    public var repository: String
+    public var tags: [String]
+    public var seenAt: Date
+
+    public init(environment: String, registry: String, image: String, repository: String, tags: [String], seenAt: Date) {
+        self.environment = environment
+        self.registry = registry
+        self.image = image
+        self.repository = repository
+        self.tags = tags
+        self.seenAt = seenAt
+    }
+}
+
+public struct ArtifactResource: Codable, Sendable, Hashable {
+    public var digest: String
+    public var mediaType: String?
+    public var size: Int?
+    public var locations: [ArtifactLocationResource]
+
+    public init(digest: String, mediaType: String?, size: Int?, locations: [ArtifactLocationResource]) {
+        self.digest = digest
+        self.mediaType = mediaType
+        self.size = size
+        self.locations = locations
+    }
+}
+
+public struct EnvironmentResource: Codable, Sendable, Hashable {
+    public struct Registry: Codable, Sendable, Hashable {
+        public var name: String
+        public var url: String
+        public var repository: String
+
+        public init(name: String, url: String, repository: String) {
+            self.name = name
+            self.url = url
+            self.repository = repository
+        }
+    }
+
+    public var name: String
+    public var position: Int
+    public var registries: [Registry]
+    public var immutableTags: [String]
+
+    public init(name: String, position: Int, registries: [Registry], immutableTags: [String]) {
+        self.name = name
+        self.position = position
+        self.registries = registries
+        self.immutableTags = immutableTags
+    }
+}
+
+/// The environments in force, with the version of the policy that names them.
+public struct EnvironmentsResource: Codable, Sendable, Hashable {
+    public var policyVersion: String
+    public var items: [EnvironmentResource]
+    /// Why a newer version of the files is not in force, if so.
+    public var refused: [String]
+
+    public init(policyVersion: String, items: [EnvironmentResource], refused: [String]) {
+        self.policyVersion = policyVersion
+        self.items = items
+        self.refused = refused
+    }
+}
+
+public struct TokenRequestBody: Codable, Sendable, Hashable {
+    public var name: String
+    public var role: String
+    public var images: [String]?
+    public var environments: [String]?
+    public var expiresInDays: Int?
+
+    public init(name: String, role: String, images: [String]? = nil, environments: [String]? = nil, expiresInDays: Int? = nil) {
+        self.name = name
+        self.role = role
+        self.images = images
+        self.environments = environments
+        self.expiresInDays = expiresInDays
+    }
+}
+
+public struct TokenResource: Codable, Sendable, Hashable {
+    public var id: String
+    public var name: String
+    public var role: String
+    public var images: [String]
+    public var environments: [String]
+    public var hint: String
+    public var createdAt: Date
+    public var expiresAt: Date
+    public var revokedAt: Date?
+    public var lastUsedOn: Date?
+    /// Only in the answer that made it.
+    public var secret: String?
+
+    public init(
+        id: String, name: String, role: String, images: [String], environments: [String], hint: String, createdAt: Date, expiresAt: Date,
+        revokedAt: Date?, lastUsedOn: Date?, secret: String?
+    ) {
+        self.id = id
+        self.name = name
+        self.role = role
+        self.images = images
+        self.environments = environments
+        self.hint = hint
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+        self.revokedAt = revokedAt
+        self.lastUsedOn = lastUsedOn
+        self.secret = secret
+    }
+}
+
+/// The result of checking the audit log.
+public struct AuditVerificationResource: Codable, Sendable, Hashable {
+    public var intact: Bool
+    public var size: Int64?
+    public var root: String?
+    public var checkpoints: Int?
+    public var finding: String?
+
+    public init(intact: Bool, size: Int64?, root: String?, checkpoints: Int?, finding: String?) {
+        self.intact = intact
+        self.size = size
+        self.root = root
+        self.checkpoints = checkpoints
+        self.finding = finding
+    }
+}
+
+public struct HealthResource: Codable, Sendable, Hashable {
+    public var status: String
+    public var checks: [String: String]
+
+    public init(status: String, checks: [String: String]) {
+        self.status = status
+        self.checks = checks
+    }
+}
+
+/// JSON as the API speaks it: RFC 3339 dates with fractional seconds, sorted keys.
+public enum APIJSON {
+    public static func encoder(pretty: Bool = false) -> JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = pretty ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .custom { date, encoder in
+            var container = encoder.singleValueContainer()
+            try container.encode(date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+        }
+        return encoder
+    }
+
+    public static func decoder() -> JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .custom { decoder in
+            let container = try decoder.singleValueContainer()
+            let text = try container.decode(String.self)
+            guard let date = date(text) else { throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(text)' is no RFC 3339 time") }
+            return date
+        }
+        return decoder
+    }
+
+    /// An RFC 3339 time, with or without fractions of a second.
+    public static func date(_ text: String) -> Date? {
+        do { return try Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)) } catch {
+            do { return try Date(text, strategy: .iso8601) } catch { return nil }
+        }
+    }
+}
