@@ -23,7 +23,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
     private var verdict: RelayReport.Verdict?
     private var haveTargetsStarted = false
     private var reported: RelayProgress?
-    private weak var loop: EventLoop?
+    private unowned var loop: EventLoop?
 
     init(_ request: RelayRequest) {
         self.request = request
