@@ -193,6 +193,12 @@ protocol TransferSink: AnyObject {
     }
 
     func fillBody(_ buffer: UnsafeMutableRawBufferPointer) -> Filling {
+        // libcurl asks when all it has is sent. If it counts from zero again it has begun a second request, which would miss the
+        // beginning of the body.
+        guard sentBytes >= givenBytes else {
+            abortReason = .sendFailed(url: url.redacted, sent: givenBytes)
+            return .abort
+        }
         let filling = unsafe sink.fill(buffer, self)
         switch filling {
         case .bytes(let count): givenBytes += Int64(count)

@@ -177,7 +177,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
     }
 
     private func reportProgress() {
-        guard let progress = request.progress else { return }
+        guard let progress = request.progress, haveTargetsStarted else { return }
         let sent = uploads.map { ($0.target.id, $0.sentBytes) }
         let now = RelayProgress(bytesRead: ring.head, bytesSent: Dictionary(sent) { first, _ in first })
         guard now != reported else { return }
