@@ -32,6 +32,39 @@ import Testing
         #expect(uploads.all.allSatisfy { $0.count <= max(0, size - 65536) })
     }
 
+    /// All bytes are there, but the source has not said that it is done: the last 64 KiB wait.
+    @Test func theLastBytesWaitForTheVerdict() async throws {
+        let size = 1_000_000
+        let isHeld = DispatchSemaphore(value: 0)
+        let early = Record<Bool>()
+        let script: ScriptedServer.Script = { connection in
+            _ = try connection.readRequest()
+            try connection.write("HTTP/1.1 200 OK\r\n\r\n")
+            try connection.write([UInt8](repeating: 7, count: size)[...])
+            _ = isHeld.wait(timeout: .now() + 20)
+        }
+        let sink: ScriptedServer.Script = { connection in
+            _ = try connection.readRequest()
+            connection.readBody(size - 65536)
+            early.append(connection.canRead(within: 300))
+            isHeld.signal()
+            early.append(connection.readBody(65536) > 0)
+        }
+        try await withServer(script) { from in
+            try await withServer(sink) { to in
+                try await withClient { client in
+                    let report = try #require(try await client.relay(relayRequest(Blob(size: size), from: from, to: [to])).report)
+                    guard case .failed(.digestMismatch) = report.targets[0] else {
+                        Issue.record("\(String(describing: report.targets[0]))")
+                        return
+                    }
+                }
+            }
+            while early.all.count < 2 { await Task.yield() }
+        }
+        #expect(early.all == [false, false])
+    }
+
     @Test(arguments: [[0], [1], [1_500_000], [2_999_999], [1_000_000, 2_000_000, 2_999_999]])
     func aCutSourceIsResumed(cuts: [Int]) async throws {
         let blob = Blob(size: 3_000_000)

@@ -159,7 +159,8 @@ import Testing
                         let ends = [await iterator.next(), await iterator.next()]
                         #expect(Set(ends) == ["source closed", "target closed"])
                     }
-                    #expect(ContinuousClock.now - start < .seconds(2))
+                    // Far below every deadline of the settings.
+                    #expect(ContinuousClock.now - start < .seconds(6))
                 }
             }
         }

@@ -153,6 +153,12 @@ final class ServerConnection {
         return poll(&state, 1, milliseconds) > 0
     }
 
+    /// Whether the peer sends more within this time.
+    func canRead(within milliseconds: Int32) -> Bool {
+        var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return !buffered.isEmpty || poll(&state, 1, milliseconds) > 0
+    }
+
     /// Blocks until the peer has closed or reset the connection.
     func waitForClose() {
         while (try? receive()) != nil {}

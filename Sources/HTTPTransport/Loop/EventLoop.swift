@@ -150,7 +150,7 @@ import Synchronization
             // The message is libcurl's and gone once the handle is removed.
             let failure = unsafe transfer.failure(of: curl_shim_message_result(message))
             remove(transfer)
-            transfer.operation?.transfer(transfer, didEnd: failure, on: self)
+            transfer.operation.transfer(transfer, didEnd: failure, on: self)
         }
     }
 

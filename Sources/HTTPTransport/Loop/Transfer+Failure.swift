@@ -7,6 +7,8 @@ extension Transfer {
         if let abortReason { return abortReason }
         let url = url.redacted
         if let failure = proxyFailure(code) { return failure }
+        // In TLS 1.3 a refused client certificate is told after the handshake.
+        if head == nil, message(of: code).contains(" alert ") { return .tls(url: url, message: message(of: code)) }
         switch code {
         case CURLE_COULDNT_RESOLVE_HOST: return .resolve(url: url)
         case CURLE_COULDNT_CONNECT: return .connect(url: url)

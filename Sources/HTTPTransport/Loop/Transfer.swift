@@ -38,8 +38,9 @@ protocol TransferSink: AnyObject {
     let settings: ConnectionSettings
     /// Bytes of the request's body.
     let uploadBytes: Int64
-    weak var operation: (any Operation)?
-    weak var sink: (any TransferSink)?
+    /// Whose transfer it is. An operation outlives its transfers' time in the loop; unowned because this is read for every piece.
+    unowned let operation: any Operation
+    private unowned let sink: any TransferSink
 
     /// The final response's head, once it is whole.
     private(set) var head: HTTPResponseHead?
@@ -168,7 +169,7 @@ protocol TransferSink: AnyObject {
     private func finishHead() -> Bool {
         guard status >= 200 else { return true }
         head = HTTPResponseHead(status: status, fields: fields, url: url)
-        sink?.didReceiveHead(self)
+        sink.didReceiveHead(self)
         return abortReason == nil
     }
 
@@ -186,14 +187,18 @@ protocol TransferSink: AnyObject {
     }
 
     func receiveBody(_ bytes: UnsafeRawBufferPointer) -> Intake {
-        guard let sink else { return .abort }
         let intake = unsafe sink.receive(bytes, self)
         if intake == .hold { isReceivingHeld = true }
         return intake
     }
 
     func fillBody(_ buffer: UnsafeMutableRawBufferPointer) -> Filling {
-        guard let sink else { return .abort }
+        // libcurl asks when all it has is sent. If it counts from zero again it has begun a second request, which would miss the
+        // beginning of the body.
+        guard sentBytes >= givenBytes else {
+            abortReason = .sendFailed(url: url.redacted, sent: givenBytes)
+            return .abort
+        }
         let filling = unsafe sink.fill(buffer, self)
         switch filling {
         case .bytes(let count): givenBytes += Int64(count)

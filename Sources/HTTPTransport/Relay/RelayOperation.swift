@@ -23,7 +23,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
     private var verdict: RelayReport.Verdict?
     private var haveTargetsStarted = false
     private var reported: RelayProgress?
-    private weak var loop: EventLoop?
+    private unowned var loop: EventLoop?
 
     init(_ request: RelayRequest) {
         self.request = request
@@ -177,7 +177,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
     }
 
     private func reportProgress() {
-        guard let progress = request.progress else { return }
+        guard let progress = request.progress, haveTargetsStarted else { return }
         let sent = uploads.map { ($0.target.id, $0.sentBytes) }
         let now = RelayProgress(bytesRead: ring.head, bytesSent: Dictionary(sent) { first, _ in first })
         guard now != reported else { return }

@@ -43,6 +43,9 @@ final class RelayUpload: TransferSink {
         guard outcome == nil else { return }
         if let failure, !isAnswerCut {
             outcome = .failed(failure)
+        } else if let head = transfer?.head, head.status < 300, cursor < relay.request.expectedBytes {
+            // Success for a body that the target does not have can't be meant.
+            outcome = .failed(.invalidResponse(url: url, reason: "answered \(head.status) before the body was whole"))
         } else if let head = transfer?.head {
             outcome = .answered(HTTPResponse(head: head, body: answer))
         } else {
