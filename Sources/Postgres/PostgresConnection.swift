@@ -42,17 +42,19 @@ public actor PostgresConnection {
         try await cancellable { () throws(PostgresError) in try session.runScript(script) }
     }
 
-    /// Reads a result of any size in batches, in bounded memory. Must run inside a transaction.
-    public func forEach(_ sql: SQL, _ body: (PostgresRow) async throws -> Void) async throws {
-        _ = try session.run("DECLARE rows NO SCROLL CURSOR FOR " + sql, preparing: false)
+    /// Reads a result of any size in batches of 1,000 rows, in bounded memory. Must run inside a transaction.
+    public nonisolated func forEach(_ sql: SQL, _ body: (PostgresRow) async throws -> Void) async throws {
+        _ = try await unprepared("DECLARE rows NO SCROLL CURSOR FOR " + sql)
         while true {
-            let rows = try await cancellable { () throws(PostgresError) in
-                try session.run("FETCH 1000 FROM rows", preparing: false).rows()
-            }
+            let rows = try await unprepared("FETCH 1000 FROM rows")
             if rows.isEmpty { break }
             for row in rows { try await body(row) }
         }
-        _ = try session.run("CLOSE rows", preparing: false)
+        _ = try await unprepared("CLOSE rows")
+    }
+
+    private func unprepared(_ sql: SQL) async throws -> [PostgresRow] {
+        try await cancellable { () throws(PostgresError) in try session.run(sql, preparing: false).rows() }
     }
 
     /// Whether it can be used again: alive and in no transaction.

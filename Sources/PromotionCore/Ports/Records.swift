@@ -142,5 +142,5 @@ public protocol AuditTrail: Sendable {
     /// The newest signed checkpoint.
     func checkpoint() async throws(StoreError) -> String?
     /// Streams the log in its export form, a line at a time.
-    func export(to line: (String) async throws -> Void) async throws
+    func export(to line: @concurrent (String) async throws -> Void) async throws
 }

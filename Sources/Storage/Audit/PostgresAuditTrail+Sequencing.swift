@@ -104,7 +104,7 @@ extension PostgresAuditTrail {
         return try rows.first?.decode("id", as: UUID.self)
     }
 
-    public func export(to line: (String) async throws -> Void) async throws {
+    public func export(to line: @concurrent (String) async throws -> Void) async throws {
         try await pool.withTransaction(isolation: .readOnlySnapshot) { connection in
             try await line("{\"kind\":\"shiplift-audit-export\",\"version\":1,\"origin\":\"\(origin)\"}")
             try await connection.forEach(Self.everything) { row in
