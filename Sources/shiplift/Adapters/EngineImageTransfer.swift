@@ -1,0 +1,130 @@
+import OCI
+import PolicyEngine
+import PromotionCore
+import Registry
+import Transfer
+
+/// The copy engine behind the promotion's port.
+struct EngineImageTransfer: ImageTransfer {
+    let engine: CopyEngine
+    let sites: RegistrySites
+    let recent: RecentSightings
+
+    func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary {
+        let targets = try targets(order)
+        let source = try source(order)
+        let planned: (tree: ManifestTree, plan: CopyPlan)
+        do { planned = try await engine.plan(order.digest, from: source, to: targets) } catch { throw PromotionFailure(error) }
+        var tallies: [RegistryTally] = []
+        var steps: [CopyPlanSummary.Step] = []
+        for (site, plan) in zip(targets, planned.plan.targets) {
+            var tally = RegistryTally(registry: site.registry, repository: site.repository)
+            for blob in plan.blobs { steps.append(step(blob, site, &tally)) }
+            for manifest in plan.manifests {
+                if !manifest.isPresent { tally.manifests += 1 }
+                steps.append(
+                    CopyPlanSummary.Step(
+                        registry: site.registry, digest: manifest.digest, mediaType: manifest.mediaType, size: Int64(manifest.size),
+                        action: manifest.isPresent ? "present" : "put"))
+            }
+            for tag in order.tags {
+                steps.append(
+                    CopyPlanSummary.Step(
+                        registry: site.registry, digest: order.digest, mediaType: planned.tree.root.mediaType, size: Int64(planned.tree.root.bytes.count),
+                        action: "tag", detail: tag.description))
+            }
+            tallies.append(tally)
+        }
+        return CopyPlanSummary(targets: tallies, steps: steps)
+    }
+
+    private func step(_ blob: CopyPlan.Blob, _ site: Site, _ tally: inout RegistryTally) -> CopyPlanSummary.Step {
+        let action: String
+        var detail: String?
+        switch blob.action {
+        case .present:
+            action = "present"
+            tally.present.add(bytes: blob.descriptor.size)
+        case .mount(let candidates):
+            action = "mount"
+            detail = candidates.first?.description
+            tally.mounted.add(bytes: blob.descriptor.size)
+        case .copy:
+            action = "copy"
+            tally.copied.add(bytes: blob.descriptor.size)
+        case .leave: action = "leave"
+        }
+        return CopyPlanSummary.Step(
+            registry: site.registry, digest: blob.descriptor.digest, mediaType: blob.descriptor.mediaType, size: blob.descriptor.size, action: action,
+            detail: detail)
+    }
+
+    func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport {
+        let began = ContinuousClock.now
+        let report: TransferReport
+        do throws(TransferError) {
+            report = try await engine.copy(order.digest, from: try source(order), to: try targets(order)) { moved in
+                progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))
+            }
+        } catch { throw PromotionFailure(error) }
+        return CopyReport(
+            targets: report.targets.map(RegistryTally.init), sourceRequests: report.sourceRequests, sourceBytes: report.sourceBytes,
+            seconds: began.duration(to: .now) / .seconds(1))
+    }
+
+    func commit(_ order: TransferOrder, deadline: ContinuousClock.Instant) async throws(PromotionFailure) -> TagCommit {
+        let began = ContinuousClock.now
+        var moves: [TagMove] = []
+        var tallies: [RegistryTally] = []
+        for site in try targets(order) {
+            let meter = RequestMeter()
+            for tag in order.tags {
+                let write: TagWrite
+                // A sighting of moments ago spares a look only where nothing is to be written.
+                let seen = recent.digest(.tag(tag), at: site)
+                do {
+                    write = try await engine.moveTag(
+                        tag, to: order.digest, at: site, seen: seen == order.digest ? seen : nil, deadline: deadline, meter: meter)
+                } catch {
+                    recent.forget(.tag(tag), at: site)
+                    throw PromotionFailure(error)
+                }
+                recent.note(.tag(tag), order.digest, at: site)
+                moves.append(
+                    TagMove(
+                        target: TargetRepository(registry: site.registry, repository: site.repository), tag: tag, previous: write.previous,
+                        digest: order.digest, written: write.written))
+            }
+            var tally = RegistryTally(registry: site.registry, repository: site.repository)
+            tally.requests = meter.requests
+            tallies.append(tally)
+        }
+        return TagCommit(moves: moves, report: CopyReport(targets: tallies, seconds: began.duration(to: .now) / .seconds(1)))
+    }
+
+    private func source(_ order: TransferOrder) throws(PromotionFailure) -> Site {
+        for definition in order.from.registries {
+            let site = try sites.site(order.image, in: definition)
+            if recent.digest(.digest(order.digest), at: site) != nil { return site }
+        }
+        guard let first = order.from.registries.first else { throw PromotionFailure(.configuration, "environment \(order.from.name) has no registry") }
+        return try sites.site(order.image, in: first)
+    }
+
+    private func targets(_ order: TransferOrder) throws(PromotionFailure) -> [Site] {
+        var targets: [Site] = []
+        for definition in order.to.registries { targets.append(try sites.site(order.image, in: definition)) }
+        return targets
+    }
+}
+
+extension RegistryTally {
+    init(_ report: TargetReport) {
+        self.init(registry: report.registry, repository: report.repository)
+        present = BlobTally(blobs: report.present.blobs, bytes: report.present.bytes)
+        mounted = BlobTally(blobs: report.mounted.blobs, bytes: report.mounted.bytes)
+        copied = BlobTally(blobs: report.copied.blobs, bytes: report.copied.bytes)
+        manifests = report.manifests
+        requests = report.requests
+    }
+}

@@ -1,0 +1,71 @@
+import Foundation
+import HTTPTransport
+import Logging
+import OCI
+import PolicyEngine
+import PromotionCore
+import Registry
+import Synchronization
+import Transfer
+
+/// Keeps a client for each registry that an environment names; a changed definition gets a new one.
+final class RegistrySites: Sendable {
+    private let http: HTTPClient
+    private let logger: Logger
+    private let clients = Mutex<[RegistryDefinition: RegistryClient]>([:])
+
+    init(http: HTTPClient, logger: Logger) {
+        self.http = http
+        self.logger = logger
+    }
+
+    /// The image's repository in a registry.
+    func site(_ image: ImageName, in definition: RegistryDefinition) throws(PromotionFailure) -> Site {
+        let repository: RepositoryName
+        do { repository = try definition.repository.repository(for: image) } catch {
+            throw PromotionFailure(.configuration, "\(image) has no repository in registry \(definition.name): \(error)", registry: definition.name)
+        }
+        return Site(client: try client(definition), repository: repository)
+    }
+
+    private func client(_ definition: RegistryDefinition) throws(PromotionFailure) -> RegistryClient {
+        if let known = clients.withLock({ $0[definition] }) { return known }
+        let made = RegistryClient(endpoint: try Self.endpoint(definition), http: http, logger: logger)
+        return clients.withLock { clients in
+            if let known = clients[definition] { return known }
+            // Old definitions of the same registry go with the policy that named them.
+            clients = clients.filter { $0.key.name != definition.name }
+            clients[definition] = made
+            return made
+        }
+    }
+
+    private static func endpoint(_ definition: RegistryDefinition) throws(PromotionFailure) -> RegistryEndpoint {
+        do {
+            var connection = ConnectionSettings()
+            connection.tls = TLSSettings(
+                caFile: definition.caFile, clientCertificateFile: definition.clientCertificateFile, clientKeyFile: definition.clientKeyFile)
+            connection.bytesPerSecond = definition.limits.bytesPerSecond
+            connection.proxy = try definition.proxy.map(Self.proxy)
+            let reference = definition.credentials
+            let url = definition.url
+            return RegistryEndpoint(
+                name: definition.name, url: try HTTPURL(parsing: definition.url), credentials: { try CredentialReader.read(reference, registryURL: url) },
+                connection: connection, additionalHosts: definition.additionalHosts, concurrency: definition.limits.concurrency)
+        } catch {
+            throw PromotionFailure(.configuration, "registry \(definition.name): \(error)", registry: definition.name)
+        }
+    }
+
+    private static func proxy(_ proxy: RegistryDefinition.Proxy) throws -> ProxySettings {
+        var settings = try ProxySettings(parsing: proxy.url)
+        if let name = proxy.credentialsEnvironment {
+            guard let value = ProcessInfo.processInfo.environment[name], let colon = value.firstIndex(of: ":") else {
+                throw CredentialError.missing("environment variable \(name) must hold USER:PASSWORD for the proxy")
+            }
+            settings.userName = String(value[..<colon])
+            settings.password = Secret(String(value[value.index(after: colon)...]))
+        }
+        return settings
+    }
+}

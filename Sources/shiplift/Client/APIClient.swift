@@ -1,0 +1,84 @@
+import APIModel
+import Foundation
+import HTTPTransport
+import Logging
+
+/// What went wrong on the command line's side.
+enum ClientError: Error, CustomStringConvertible {
+    case notConfigured(String)
+    case unreachable(String)
+    case unexpected(String)
+
+    var description: String {
+        switch self {
+        case .notConfigured(let what), .unreachable(let what), .unexpected(let what): what
+        }
+    }
+}
+
+/// The command line's side of the API.
+struct APIClient: Sendable {
+    private static let maximumBytes = 64 << 20
+    private let base: HTTPURL
+    private let token: Secret
+    private let http: HTTPClient
+
+    /// - Parameters:
+    ///   - url: the service's address; `SHIPLIFT_URL`, else http://127.0.0.1:8080.
+    ///   - token: the bearer token; `SHIPLIFT_TOKEN`, else the file that `SHIPLIFT_TOKEN_FILE` names.
+    init(url: String?, token: String?, environment: [String: String]) throws {
+        let address = url ?? environment["SHIPLIFT_URL"] ?? "http://127.0.0.1:8080"
+        do { base = try HTTPURL(parsing: address) } catch { throw ClientError.notConfigured("'\(address)' is no URL: \(error)") }
+        var secret = token ?? environment["SHIPLIFT_TOKEN"]
+        if secret == nil, let path = environment["SHIPLIFT_TOKEN_FILE"] {
+            do { secret = try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines) } catch {
+                throw ClientError.notConfigured("the token file \(path) can't be read")
+            }
+        }
+        guard let secret, !secret.isEmpty else { throw ClientError.notConfigured("no token: set SHIPLIFT_TOKEN, or SHIPLIFT_TOKEN_FILE") }
+        self.token = Secret(secret)
+        var logger = Logger(label: "shiplift")
+        logger.logLevel = .error
+        do { http = try HTTPClient(logger: logger) } catch { throw ClientError.unreachable("\(error)") }
+    }
+
+    /// Sends a request and answers the body of a success.
+    ///
+    /// - Throws: `ProblemResource` where the service says why not, `ClientError` where it can't be reached.
+    func send(
+        _ method: HTTPMethod, _ path: String, query: [(String, String?)] = [], body: (any Encodable)? = nil, fields: [(String, String)] = [],
+        timeout: Duration = .seconds(90)
+    ) async throws -> Data {
+        var url = try base.resolving(path)
+        for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
+        var headers = HTTPFields()
+        try headers.append("Authorization", "Bearer \(token.reveal())")
+        try headers.append("Accept", "application/json")
+        if body != nil { try headers.append("Content-Type", "application/json") }
+        for (name, value) in fields { try headers.append(name, value) }
+        var settings = ConnectionSettings()
+        settings.totalTimeout = timeout
+        settings.stallTimeout = timeout
+        let request = HTTPRequest(method, url, fields: headers, body: try body.map { Array(try APIJSON.encoder().encode($0)) })
+        let response: HTTPResponse
+        do { response = try await http.send(request, settings: settings, maximumBodyBytes: Self.maximumBytes) } catch let error as HTTPTransportError {
+            throw ClientError.unreachable("the service can't be reached: \(error)")
+        }
+        let data = Data(response.body)
+        if response.status < 400 { return data }
+        do { throw try APIJSON.decoder().decode(ProblemResource.self, from: data) } catch let error as DecodingError {
+            _ = error
+            throw ClientError.unexpected("the service answered \(response.status) without saying why")
+        }
+    }
+
+    func get<Resource: Decodable>(_ path: String, query: [(String, String?)] = [], as type: Resource.Type = Resource.self) async throws -> Resource {
+        try APIJSON.decoder().decode(type, from: try await send(.get, path, query: query))
+    }
+
+    func post<Resource: Decodable>(
+        _ path: String, _ body: any Encodable, fields: [(String, String)] = [], as type: Resource.Type = Resource.self
+    ) async throws -> Resource {
+        try APIJSON.decoder().decode(type, from: try await send(.post, path, body: body, fields: fields))
+    }
+}

@@ -1,0 +1,175 @@
+import API
+import AuditLog
+import Foundation
+import HTTPTransport
+import Hummingbird
+import Logging
+import PolicyEngine
+import Postgres
+import PromotionCore
+import ServiceLifecycle
+import Storage
+import Transfer
+import Worker
+
+/// The composition root: everything is made here, once, and handed to what needs it.
+struct ShipliftService {
+    let configuration: ServiceConfiguration
+    let logger: Logger
+
+    private static let environs = Environs(
+        now: { Date() },
+        newID: {
+            var random = SystemRandomNumberGenerator()
+            return UUID.version7(at: Date(), random: &random)
+        })
+
+    /// Runs until SIGTERM or SIGINT.
+    func run() async throws {
+        try FileManager.default.createDirectory(at: configuration.dataFolder, withIntermediateDirectories: true)
+        let embedded = configuration.databaseURL == nil ? try EmbeddedPostgres(dataFolder: configuration.dataFolder, logger: logger) : nil
+        let (owner, service) = try await databases(embedded)
+        try await migrate(owner)
+        do {
+            try await serve(service)
+        } catch {
+            await embedded?.stop()
+            throw error
+        }
+        await embedded?.stop()
+    }
+
+    private func databases(_ embedded: EmbeddedPostgres?) async throws -> (owner: PostgresConfiguration, service: PostgresConfiguration) {
+        var (owner, service): (PostgresConfiguration, PostgresConfiguration)
+        if let embedded {
+            (owner, service) = try await embedded.start()
+        } else {
+            let url = configuration.databaseURL ?? ""
+            owner = try PostgresConfiguration(parsing: configuration.databaseOwnerURL ?? url)
+            service = try PostgresConfiguration(parsing: url)
+            // With one login for both, the service still works with the lesser role's rights.
+            service.role = "shiplift_app"
+        }
+        service.schema = SchemaMigrator.schema
+        service.poolSize = max(8, configuration.concurrency + 4)
+        return (owner, service)
+    }
+
+    func migrate(_ owner: PostgresConfiguration) async throws {
+        let migrations = try Migration.read(folder: configuration.migrationsFolder)
+        let applied = try await SchemaMigrator(configuration: owner, logger: logger).migrate(migrations)
+        if !applied.isEmpty { logger.info("schema is up to date", metadata: ["applied": "\(applied.joined(separator: ", "))"]) }
+    }
+
+    private func serve(_ database: PostgresConfiguration) async throws {
+        let pool = PostgresPool(configuration: database, logger: logger)
+        let http = try HTTPClient(logger: logger)
+        let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
+        try await trail.ensureMonths()
+        let signer = try SecretFile.checkpointSigner(in: configuration.dataFolder, origin: configuration.logOrigin)
+        let catalog = PostgresCatalog(pool: pool)
+        let policies = FolderPolicySource(
+            folder: configuration.policiesFolder, catalog: catalog, trail: trail, environs: Self.environs, logger: logger)
+        try await policies.reload()
+        let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
+        try await makeFirstToken(tokens)
+        let core = core(pool, http, catalog, policies, database)
+        let services = APIServices(
+            promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, trail: trail, tokens: tokens,
+            checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
+        let application = Application(
+            router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
+            onServerRunning: { [logger, configuration] channel in
+                logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
+            }, logger: logger)
+        let duties = duties(core.queue, trail, signer, policies)
+        let group = ServiceGroup(
+            configuration: .init(
+                services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        do { try await group.run() } catch {
+            await close(pool, http)
+            throw error
+        }
+        await close(pool, http)
+    }
+
+    private func close(_ pool: PostgresPool, _ http: HTTPClient) async {
+        await http.shutdown()
+        await pool.shutdown()
+    }
+
+    private struct Core {
+        let promotions: Promotions
+        let store: PostgresPromotionStore
+        let queue: PostgresWorkQueue
+        let registries: LiveImageRegistries
+        let worker: PromotionWorker
+    }
+
+    private func core(
+        _ pool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: FolderPolicySource, _ database: PostgresConfiguration
+    ) -> Core {
+        let content = PostgresContentMemory(pool: pool)
+        let memory = StoredTransferMemory(content: content)
+        let sites = RegistrySites(http: http, logger: logger)
+        let recent = RecentSightings()
+        let registries = LiveImageRegistries(sites: sites, memory: memory, content: content, catalog: catalog, recent: recent, logger: logger)
+        let transfer = EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent)
+        let store = PostgresPromotionStore(pool: pool)
+        let queue = PostgresWorkQueue(
+            pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
+        let promotions = Promotions(
+            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs,
+            queueLimit: configuration.queueLimit)
+        let run = PromotionRun(
+            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs,
+            backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
+        var settings = WorkerSettings()
+        settings.concurrency = configuration.concurrency
+        settings.lease = .seconds(configuration.leaseSeconds)
+        settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
+        settings.margin = .seconds(configuration.leaseSeconds / 6)
+        return Core(
+            promotions: promotions, store: store, queue: queue, registries: registries,
+            worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
+    }
+
+    private func duties(
+        _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource
+    ) -> [PeriodicDuty] {
+        [
+            PeriodicDuty(name: "policy reload", every: .seconds(1), logger: logger) { try await policies.reload() },
+            PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
+            PeriodicDuty(name: "audit months", every: .seconds(3600), logger: logger) { try await trail.ensureMonths() },
+            PeriodicDuty(name: "rescue of lost work", every: .milliseconds(500), logger: logger) { [logger] in
+                let count = try await queue.rescue()
+                if count > 0 {
+                    logger.warning("took lost work back", metadata: ["promotions": "\(count)"])
+                    try await queue.announce()
+                }
+            },
+        ]
+    }
+
+    private func makeFirstToken(_ tokens: Tokens) async throws {
+        guard try await tokens.list().isEmpty else { return }
+        let made = try await tokens.create(name: "first-admin", grant: .admin, lifetime: .seconds(365 * 86_400), by: .service, requestID: nil)
+        let file = configuration.dataFolder.appendingPathComponent("admin-token")
+        try SecretFile.write(made.secret.reveal() + "\n", to: file)
+        print("admin token: \(made.secret.reveal())\n(shown once; also in \(file.path), readable by you alone)")
+    }
+
+    private static func readiness(_ pool: PostgresPool, _ trail: PostgresAuditTrail, _ policies: FolderPolicySource) async -> [String: String?] {
+        var checks: [String: String?] = [:]
+        do {
+            _ = try await pool.query("SELECT 1 AS one FROM promotion_edges LIMIT 1")
+            checks["database"] = .some(nil)
+        } catch { checks["database"] = "\(error)" }
+        do {
+            _ = try await policies.current()
+            checks["policy"] = .some(nil)
+        } catch { checks["policy"] = "\(error)" }
+        return checks
+    }
+}

@@ -1,0 +1,123 @@
+import Foundation
+import Logging
+import Yams
+
+/// A mistake in the service's configuration.
+struct ConfigurationError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// How the service runs. Each setting comes from the command line, else the environment, else the configuration file, else a default.
+struct ServiceConfiguration {
+    var host = "127.0.0.1"
+    var port = 8080
+    /// Holds the private PostgreSQL, the first admin token and the checkpoint key.
+    var dataFolder: URL
+    var policiesFolder: URL
+    var migrationsFolder: URL
+    /// The service's own connection; `nil` starts a private PostgreSQL.
+    var databaseURL: String?
+    /// The owner's connection, for migrations; the service's where it is not given.
+    var databaseOwnerURL: String?
+    var leaseSeconds = 30.0
+    var concurrency = 8
+    var maximumAttempts = 5
+    var queueLimit = 10_000
+    var logLevel = Logger.Level.info
+    var logFormat = "text"
+    /// The audit log's name in its checkpoints.
+    var logOrigin = "shiplift"
+
+    /// Settings by their names in the configuration file; the environment's are the same in capitals with SHIPLIFT_ before them.
+    static let names = [
+        "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
+        "queue_limit", "log_level", "log_format", "log_origin",
+    ]
+
+    /// - Parameter flags: settings from the command line, by name.
+    init(flags: [String: String], file: String?, environment: [String: String]) throws {
+        let fileValues = try file.map(Self.read) ?? [:]
+        func value(_ name: String) -> String? {
+            if let flag = flags[name] { return flag }
+            if let set = environment["SHIPLIFT_\(name.uppercased())"], !set.isEmpty { return set }
+            if name.hasPrefix("database"), let set = environment[name.uppercased()], !set.isEmpty { return set }
+            return fileValues[name]
+        }
+        let home = environment["XDG_DATA_HOME"] ?? (environment["HOME"] ?? NSHomeDirectory()) + "/.local/share"
+        dataFolder = URL(fileURLWithPath: value("data") ?? home + "/shiplift")
+        policiesFolder = try Self.folder("Policies", value("policies"))
+        migrationsFolder = try Self.folder("Migrations", value("migrations"))
+        databaseURL = value("database_url")
+        databaseOwnerURL = value("database_owner_url")
+        if let listen = value("listen") { (host, port) = try Self.address(listen) }
+        leaseSeconds = try Self.number(value("lease_seconds"), "lease_seconds", 1...3600) ?? leaseSeconds
+        concurrency = Int(try Self.number(value("concurrency"), "concurrency", 1...256) ?? Double(concurrency))
+        maximumAttempts = Int(try Self.number(value("maximum_attempts"), "maximum_attempts", 1...100) ?? Double(maximumAttempts))
+        queueLimit = Int(try Self.number(value("queue_limit"), "queue_limit", 1...10_000_000) ?? Double(queueLimit))
+        if let level = value("log_level") {
+            guard let parsed = Logger.Level(rawValue: level) else {
+                throw ConfigurationError(description: "log_level '\(level)' is none of: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            logLevel = parsed
+        }
+        logFormat = value("log_format") ?? logFormat
+        guard ["text", "json"].contains(logFormat) else { throw ConfigurationError(description: "log_format '\(logFormat)' is neither text nor json") }
+        logOrigin = value("log_origin") ?? logOrigin
+        guard !logOrigin.isEmpty, !logOrigin.contains(where: { $0.isWhitespace || $0 == "+" }) else {
+            throw ConfigurationError(description: "log_origin must be a name without spaces and '+'")
+        }
+    }
+
+    private static func read(_ path: String) throws -> [String: String] {
+        let text: String
+        do { text = try String(contentsOfFile: path, encoding: .utf8) } catch { throw ConfigurationError(description: "the configuration file \(path) can't be read") }
+        guard let node = try Yams.compose(yaml: text), case .mapping(let mapping) = node else {
+            throw ConfigurationError(description: "\(path) must hold 'name: value' lines")
+        }
+        var values: [String: String] = [:]
+        for (key, value) in mapping {
+            let name = key.scalar?.string ?? "?"
+            guard names.contains(name), let text = value.scalar?.string else {
+                throw ConfigurationError(description: "\(path):\(key.mark?.line ?? 1): there is no setting '\(name)'; known: \(names.joined(separator: ", "))")
+            }
+            values[name] = text
+        }
+        return values
+    }
+
+    private static func address(_ text: String) throws -> (String, Int) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65535).contains(port) else {
+            throw ConfigurationError(description: "listen '\(text)' is no HOST:PORT")
+        }
+        let host = String(text[..<colon]).trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
+        return (host.isEmpty ? "0.0.0.0" : host, port)
+    }
+
+    private static func number(_ text: String?, _ name: String, _ range: ClosedRange<Double>) throws -> Double? {
+        guard let text else { return nil }
+        guard let value = Double(text), range.contains(value) else {
+            throw ConfigurationError(description: "\(name) '\(text)' is no number from \(Int(range.lowerBound)) to \(Int(range.upperBound))")
+        }
+        return value
+    }
+
+    /// A folder that ships with Shiplift: as named, else in the working folder, else beside the executable or above it.
+    private static func folder(_ name: String, _ given: String?) throws -> URL {
+        if let given {
+            guard FileManager.default.fileExists(atPath: given) else { throw ConfigurationError(description: "the folder \(given) does not exist") }
+            return URL(fileURLWithPath: given)
+        }
+        var candidates = [URL(fileURLWithPath: FileManager.default.currentDirectoryPath)]
+        var place = (Bundle.main.executableURL ?? candidates[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+        candidates.append(place.deletingLastPathComponent().appendingPathComponent("share/shiplift"))
+        for _ in 0..<5 {
+            candidates.append(place)
+            place = place.deletingLastPathComponent()
+        }
+        for candidate in candidates {
+            let folder = candidate.appendingPathComponent(name)
+            if FileManager.default.fileExists(atPath: folder.path) { return folder }
+        }
+        throw ConfigurationError(description: "the folder \(name) was not found; name it with --\(name.lowercased())")
+    }
+}
