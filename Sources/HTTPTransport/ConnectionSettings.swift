@@ -1,10 +1,13 @@
-/// How a peer is reached: deadlines, TLS, proxy, limits. Connections are shared between requests whose TLS and proxy agree.
+/// How a peer is reached: deadlines, TLS, proxy, limits. Connections are shared between requests whose TLS and proxy
+/// agree.
 public struct ConnectionSettings: Hashable, Sendable {
     /// The longest time for name look-up, TCP and TLS together.
     public var connectTimeout: Duration = .seconds(5)
-    /// The longest time without a byte in either direction; time in which we ourselves hold the transfer back does not count.
+    /// The longest time without a byte in either direction; time in which we ourselves hold the transfer back does not
+    /// count.
     public var stallTimeout: Duration = .seconds(30)
-    /// The longest time between the last byte of a relayed body and the answer: a registry may move a large blob before it answers.
+    /// The longest time between the last byte of a relayed body and the answer: a registry may move a large blob before
+    /// it answers.
     public var commitTimeout: Duration = .seconds(300)
     /// The longest time for a request as a whole, waiting for a connection included; nil: no such limit.
     public var totalTimeout: Duration?
@@ -12,7 +15,8 @@ public struct ConnectionSettings: Hashable, Sendable {
     public var tls = TLSSettings()
     /// The proxy, nil for a direct connection; the process's environment is never consulted.
     public var proxy: ProxySettings?
-    /// HTTP/2 over TLS where the peer offers it, for whole messages; bodies that stream use HTTP/1.1 (see ``HTTPClient``).
+    /// HTTP/2 over TLS where the peer offers it, for whole messages; bodies that stream use HTTP/1.1 (see
+    /// ``HTTPClient``).
     public var allowsHTTP2 = true
     /// The most requests that run against one origin at once; further ones wait. Uploads of a running relay don't wait.
     public var maximumConnectionsPerHost = 32
@@ -67,10 +71,13 @@ public struct ProxySettings: Hashable, Sendable {
     /// The password to log in with.
     public var password: Secret?
 
-    /// Reads `http://host:3128`, `https://…`, `socks5://…` or `socks5h://…`; credentials are given apart, never in the URL.
+    /// Reads `http://host:3128`, `https://…`, `socks5://…` or `socks5h://…`; credentials are given apart, never in the
+    /// URL.
     public init(parsing url: String) throws(HTTPURLError) {
         try HTTPURL.checkCharacters(url)
-        guard let parts = URLReference(url), let name = parts.scheme, let authority = parts.authority else { throw .notAbsolute }
+        guard let parts = URLReference(url), let name = parts.scheme, let authority = parts.authority else {
+            throw .notAbsolute
+        }
         guard let scheme = Scheme(rawValue: name.lowercased()) else { throw .unsupportedScheme(name.lowercased()) }
         // The default port of curl for proxies of every kind but https.
         let address = try Origin(scheme: .http, authority: authority)

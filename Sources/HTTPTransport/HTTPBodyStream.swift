@@ -1,4 +1,5 @@
-/// The body of a response as it arrives, in chunks. The transfer is held while the reader is behind, so memory stays bounded.
+/// The body of a response as it arrives, in chunks. The transfer is held while the reader is behind, so memory stays
+/// bounded.
 ///
 /// One reader, once.
 public struct HTTPBodyStream: AsyncSequence, Sendable {

@@ -3,12 +3,13 @@ import Synchronization
 
 /// The HTTP client: one event-loop thread owns every connection and transfer, the caller awaits.
 ///
-/// No redirect is followed, no cookie kept, no environment variable or `.netrc` read; a 3xx is a response. Cancelling the task
-/// aborts the transfer. Whole messages may share an HTTP/2 connection; a body that streams (``withDownload(_:settings:_:)``,
-/// ``relay(_:)``) has an HTTP/1.1 connection of its own, because libcurl 7.88 holds all streams of a connection while one is paused.
+/// No redirect is followed, no cookie kept, no environment variable or `.netrc` read; a 3xx is a response. Cancelling
+/// the task aborts the transfer. Whole messages may share an HTTP/2 connection; a body that streams
+/// (``withDownload(_:settings:_:)``, ``relay(_:)``) has an HTTP/1.1 connection of its own, because libcurl 7.88 holds
+/// all streams of a connection while one is paused.
 ///
-/// A request whose kept-alive connection turns out to be closed is sent again on a new one by libcurl, if nothing of a body and
-/// nothing of an answer had moved; a body is never sent twice.
+/// A request whose kept-alive connection turns out to be closed is sent again on a new one by libcurl, if nothing of a
+/// body and nothing of an answer had moved; a body is never sent twice.
 public final class HTTPClient: Sendable {
     private let mailbox: Mailbox
 
@@ -64,8 +65,8 @@ public final class HTTPClient: Sendable {
 
     /// Moves a blob from its source to all targets without it ever being whole in memory or on disk.
     ///
-    /// Throws when there is nothing to report of any target: the source could not be asked, promises another size, or the task was
-    /// cancelled.
+    /// Throws when there is nothing to report of any target: the source could not be asked, promises another size, or
+    /// the task was cancelled.
     public func relay(_ request: RelayRequest) async throws(HTTPTransportError) -> RelayOutcome {
         let operation = RelayOperation(request)
         return try await run(operation) { operation.continuation = $0 }.get()

@@ -1,5 +1,5 @@
-/// Why an exchange did not come to a response. Every case carries the URL without its query; nothing here holds a header, a query
-/// or a credential, so a description may be shown to anyone.
+/// Why an exchange did not come to a response. Every case carries the URL without its query; nothing here holds a
+/// header, a query or a credential, so a description may be shown to anyone.
 public enum HTTPTransportError: Error, Hashable, Sendable {
     /// What was waited for.
     public enum Phase: String, Hashable, Sendable {
@@ -53,9 +53,12 @@ public enum HTTPTransportError: Error, Hashable, Sendable {
     /// Where it happened, without the query.
     public var url: String {
         switch self {
-        case .resolve(let url), .connect(let url), .tls(let url, _), .proxy(let url, _), .timedOut(let url, _), .stalled(let url, _),
-            .sendFailed(let url, _), .receiveFailed(let url, _, _), .bodyTooLarge(let url, _), .headersTooLarge(let url, _),
-            .invalidResponse(let url, _), .unexpectedStatus(let url, _), .cancelled(let url), .digestMismatch(let url, _, _),
+        case .resolve(let url), .connect(let url), .tls(let url, _), .proxy(let url, _), .timedOut(let url, _),
+            .stalled(let url, _),
+            .sendFailed(let url, _), .receiveFailed(let url, _, _), .bodyTooLarge(let url, _),
+            .headersTooLarge(let url, _),
+            .invalidResponse(let url, _), .unexpectedStatus(let url, _), .cancelled(let url),
+            .digestMismatch(let url, _, _),
             .sizeMismatch(let url, _, _), .sourceFailed(let url, _, _), .shutDown(let url), .other(let url, _, _):
             url
         }
@@ -67,7 +70,9 @@ public enum HTTPTransportError: Error, Hashable, Sendable {
         case .resolve, .connect, .proxy, .timedOut, .stalled, .sendFailed, .receiveFailed, .other: true
         case .unexpectedStatus(_, let status): status == 408 || status == 429 || status >= 500
         case .sourceFailed(_, _, let cause): cause.isRetryable
-        case .tls, .bodyTooLarge, .headersTooLarge, .invalidResponse, .cancelled, .digestMismatch, .sizeMismatch, .shutDown: false
+        case .tls, .bodyTooLarge, .headersTooLarge, .invalidResponse, .cancelled, .digestMismatch, .sizeMismatch,
+            .shutDown:
+            false
         }
     }
 }

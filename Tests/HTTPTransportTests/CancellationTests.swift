@@ -18,7 +18,8 @@ import Testing
                 let error = try await withThrowingTaskGroup(of: HTTPTransportError?.self) { group in
                     group.addTask {
                         await transportError {
-                            _ = try await client.send(HTTPRequest(.get, url), settings: quickSettings(), maximumBodyBytes: 0)
+                            _ = try await client.send(
+                                HTTPRequest(.get, url), settings: quickSettings(), maximumBodyBytes: 0)
                         }
                     }
                     for await _ in asked { break }
@@ -44,7 +45,8 @@ import Testing
                     group.cancelAll()
                     group.addTask {
                         await transportError {
-                            _ = try await client.send(HTTPRequest(.get, url), settings: quickSettings(), maximumBodyBytes: 0)
+                            _ = try await client.send(
+                                HTTPRequest(.get, url), settings: quickSettings(), maximumBodyBytes: 0)
                         }
                     }
                     return await group.next() ?? nil
@@ -64,7 +66,8 @@ import Testing
         }
         try await withServer(script) { server in
             try await withClient { client in
-                let first = try await client.withDownload(HTTPRequest(.get, server.url()), settings: quickSettings()) { head, body in
+                let first = try await client.withDownload(HTTPRequest(.get, server.url()), settings: quickSettings()) {
+                    head, body in
                     #expect(head.contentLength == 1_000_000)
                     var iterator = body.makeAsyncIterator()
                     return try await iterator.next()
@@ -88,7 +91,8 @@ import Testing
                 let error = await withTaskGroup(of: HTTPTransportError?.self) { group in
                     group.addTask {
                         await transportError {
-                            try await client.withDownload(HTTPRequest(.get, url), settings: quickSettings()) { _, body in
+                            try await client.withDownload(HTTPRequest(.get, url), settings: quickSettings()) {
+                                _, body in
                                 for try await _ in body { tell.yield() }
                             }
                         }

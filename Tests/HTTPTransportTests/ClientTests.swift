@@ -4,10 +4,12 @@ import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct ClientTests {
-    @Test(arguments: [
-        (HTTPMethod.get, nil), (.head, nil), (.delete, nil), (.post, []), (.post, nil), (.put, Array("{}".utf8)),
-        (.patch, [UInt8](repeating: 7, count: 300_000)),
-    ] as [(HTTPMethod, [UInt8]?)]) func sendsAndReceivesExactly(method: HTTPMethod, body: [UInt8]?) async throws {
+    @Test(
+        arguments: [
+            (HTTPMethod.get, nil), (.head, nil), (.delete, nil), (.post, []), (.post, nil), (.put, Array("{}".utf8)),
+            (.patch, [UInt8](repeating: 7, count: 300_000)),
+        ] as [(HTTPMethod, [UInt8]?)]) func sendsAndReceivesExactly(method: HTTPMethod, body: [UInt8]?) async throws
+    {
         let requests = Record<ReceivedRequest>()
         let bodies = Record<[UInt8]>()
         let script = serving { request, connection in
@@ -50,7 +52,8 @@ import Testing
         let script = serving { request, connection in try connection.answer(307, ["Location: /elsewhere"]) }
         try await withServer(script) { server in
             try await withClient { client in
-                let response = try await client.send(HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 0)
+                let response = try await client.send(
+                    HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 0)
                 #expect(response.status == 307)
                 #expect(response.fields["location"] == "/elsewhere")
                 #expect(server.connectionCount == 1)
@@ -68,7 +71,9 @@ import Testing
         try await withServer(script) { server in
             try await withClient { client in
                 let request = HTTPRequest(.get, try server.url("/?secret"))
-                let error = await transportError { _ = try await client.send(request, settings: quickSettings(), maximumBodyBytes: 100) }
+                let error = await transportError {
+                    _ = try await client.send(request, settings: quickSettings(), maximumBodyBytes: 100)
+                }
                 let url = try server.url().redacted
                 #expect(error == .bodyTooLarge(url: url, limit: 100))
                 if !announced {
@@ -89,7 +94,9 @@ import Testing
         try await withServer(script) { server in
             try await withClient { client in
                 let request = HTTPRequest(.get, try server.url())
-                let error = await transportError { _ = try await client.send(request, settings: quickSettings(), maximumBodyBytes: 100) }
+                let error = await transportError {
+                    _ = try await client.send(request, settings: quickSettings(), maximumBodyBytes: 100)
+                }
                 let url = try server.url().redacted
                 #expect(error == .headersTooLarge(url: url, limit: 65536))
             }
@@ -103,7 +110,8 @@ import Testing
         }
         try await withServer(script) { server in
             try await withClient { client in
-                let response = try await client.send(HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 0)
+                let response = try await client.send(
+                    HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 0)
                 #expect(response.status == 204)
                 #expect(response.fields["link"] == nil)
                 #expect(response.fields["x"] == "y")
@@ -122,7 +130,9 @@ import Testing
             try await withClient { client in
                 let settings = quickSettings { $0.stallTimeout = .milliseconds(300) }
                 let request = HTTPRequest(.get, try server.url())
-                let error = await transportError { _ = try await client.send(request, settings: settings, maximumBodyBytes: 100) }
+                let error = await transportError {
+                    _ = try await client.send(request, settings: settings, maximumBodyBytes: 100)
+                }
                 let url = try server.url().redacted
                 #expect(error == .stalled(url: url, after: .milliseconds(300)))
             }
@@ -143,7 +153,9 @@ import Testing
             try await withClient { client in
                 let settings = quickSettings { $0.totalTimeout = .milliseconds(400) }
                 let request = HTTPRequest(.get, try server.url())
-                let error = await transportError { _ = try await client.send(request, settings: settings, maximumBodyBytes: 1 << 30) }
+                let error = await transportError {
+                    _ = try await client.send(request, settings: settings, maximumBodyBytes: 1 << 30)
+                }
                 let url = try server.url().redacted
                 #expect(error == .timedOut(url: url, phase: .total))
             }
@@ -182,7 +194,8 @@ import Testing
         try await withServer(script) { server in
             try await withClient { client in
                 let error = await transportError {
-                    _ = try await client.send(HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 100)
+                    _ = try await client.send(
+                        HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 100)
                 }
                 let url = try server.url().redacted
                 #expect(error == .receiveFailed(url: url, received: 3, expected: 10))
@@ -219,7 +232,8 @@ import Testing
         try await withServer(serving { _, connection in try connection.answer(200) }) { server in
             try await withClient { client in
                 for _ in 0..<20 {
-                    _ = try await client.send(HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 0)
+                    _ = try await client.send(
+                        HTTPRequest(.get, server.url()), settings: quickSettings(), maximumBodyBytes: 0)
                 }
                 #expect(server.connectionCount == 1)
             }
@@ -244,7 +258,8 @@ import Testing
                     for index in 0..<64 {
                         let url = try server.url("/\(index)")
                         group.addTask {
-                            let response = try await client.send(HTTPRequest(.get, url), settings: settings, maximumBodyBytes: 100)
+                            let response = try await client.send(
+                                HTTPRequest(.get, url), settings: settings, maximumBodyBytes: 100)
                             return response.body == Array("/\(index)".utf8)
                         }
                     }

@@ -25,7 +25,8 @@ import Testing
         }
         try await withServer(script) { server in
             try await withClient { client in
-                let total = try await client.withDownload(HTTPRequest(.get, server.url()), settings: quickSettings()) { _, body in
+                let total = try await client.withDownload(HTTPRequest(.get, server.url()), settings: quickSettings()) {
+                    _, body in
                     var heldAt: Int?
                     for await sent in stuck {
                         heldAt = sent
@@ -45,7 +46,8 @@ import Testing
     }
 
     @Test func collectsUpToALimit() async throws {
-        let script = serving { _, connection in try connection.answer(200, body: [UInt8](repeating: 1, count: 100_000)) }
+        let script = serving { _, connection in try connection.answer(200, body: [UInt8](repeating: 1, count: 100_000))
+        }
         try await withServer(script) { server in
             try await withClient { client in
                 let whole = try await client.withDownload(HTTPRequest(.get, server.url()), settings: quickSettings()) {

@@ -39,7 +39,9 @@ struct Upload: Sendable {
 }
 
 /// A target that takes whole bodies with 201; of each body, count and digest are kept.
-func target(_ uploads: Record<Upload>, beforeBody: @escaping @Sendable (ServerConnection) -> Void = { _ in }) -> ScriptedServer.Script {
+func target(_ uploads: Record<Upload>, beforeBody: @escaping @Sendable (ServerConnection) -> Void = { _ in })
+    -> ScriptedServer.Script
+{
     serving { request, connection in
         beforeBody(connection)
         guard let hash = ContentHash(.sha256) else { return }
@@ -50,8 +52,11 @@ func target(_ uploads: Record<Upload>, beforeBody: @escaping @Sendable (ServerCo
     }
 }
 
-/// A source that honours `Range`; `spoil` changes what is sent of the n-th answer (from 0): it returns the bytes and whether to go on.
-func source(_ blob: Blob, requests: Record<ReceivedRequest>, honoursRange: Bool = true, cutAt: [Int] = []) -> ScriptedServer.Script {
+/// A source that honours `Range`; `spoil` changes what is sent of the n-th answer (from 0): it returns the bytes and
+/// whether to go on.
+func source(_ blob: Blob, requests: Record<ReceivedRequest>, honoursRange: Bool = true, cutAt: [Int] = [])
+    -> ScriptedServer.Script
+{
     let answers = Mutex(0)
     return serving { request, connection in
         let number = answers.withLock { number -> Int in
@@ -81,7 +86,8 @@ func relayRequest(
         RelayTarget(id: index, request: HTTPRequest(.put, try server.url("/upload?_state=a%2F")), settings: settings)
     }
     return RelayRequest(
-        source: HTTPRequest(.get, try source.url("/blob")), sourceSettings: settings, expectedBytes: Int64(blob.bytes.count),
+        source: HTTPRequest(.get, try source.url("/blob")), sourceSettings: settings,
+        expectedBytes: Int64(blob.bytes.count),
         expectedHex: blob.sha256, targets: receivers, maximumSourceResumes: resumes)
 }
 

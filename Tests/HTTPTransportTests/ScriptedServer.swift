@@ -2,7 +2,8 @@ import Foundation
 import HTTPTransport
 import Synchronization
 
-/// A TCP server on a free port whose every connection is driven by a script on a thread of its own: a peer that can misbehave byte by byte.
+/// A TCP server on a free port whose every connection is driven by a script on a thread of its own: a peer that can
+/// misbehave byte by byte.
 final class ScriptedServer: Sendable {
     typealias Script = @Sendable (ServerConnection) throws -> Void
 
@@ -19,7 +20,8 @@ final class ScriptedServer: Sendable {
         let descriptor = listener
         let bound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-                bind(descriptor, raw, length) == 0 && listen(descriptor, 256) == 0 && getsockname(descriptor, raw, &length) == 0
+                bind(descriptor, raw, length) == 0 && listen(descriptor, 256) == 0
+                    && getsockname(descriptor, raw, &length) == 0
             }
         }
         guard bound else { throw SocketFailure(code: errno) }
@@ -192,7 +194,8 @@ func withServer<R>(
 }
 
 /// Answers request after request on each connection.
-func serving(_ answer: @escaping @Sendable (ReceivedRequest, ServerConnection) throws -> Void) -> ScriptedServer.Script {
+func serving(_ answer: @escaping @Sendable (ReceivedRequest, ServerConnection) throws -> Void) -> ScriptedServer.Script
+{
     { connection in
         while true { try answer(try connection.readRequest(), connection) }
     }

@@ -59,14 +59,17 @@ final class SecureRegistry {
     func stop() {
         process.terminate()
         process.waitUntilExit()
-        do { try FileManager.default.removeItem(at: folder) } catch { print("could not remove \(folder.path): \(error)") }
+        do { try FileManager.default.removeItem(at: folder) } catch {
+            print("could not remove \(folder.path): \(error)")
+        }
     }
 
     private func waitUntilReady() async throws {
         try await withClient { client in
             for _ in 0..<200 {
                 let error = await transportError {
-                    _ = try await client.send(HTTPRequest(.get, base), settings: quickSettings(), maximumBodyBytes: 1000)
+                    _ = try await client.send(
+                        HTTPRequest(.get, base), settings: quickSettings(), maximumBodyBytes: 1000)
                 }
                 // Our authority is not trusted here, so a TLS failure says that the server is up.
                 if case .tls = error { return }
@@ -78,12 +81,16 @@ final class SecureRegistry {
 
     private func makeCertificates() throws {
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        try openssl(["req", "-x509", "-subj", "/CN=Test CA", "-days", "2", "-keyout", path("ca.key"), "-out", path("ca.pem")] + key)
+        try openssl(
+            ["req", "-x509", "-subj", "/CN=Test CA", "-days", "2", "-keyout", path("ca.key"), "-out", path("ca.pem")]
+                + key)
         for name in ["server", "client"] {
-            try openssl(["req", "-subj", "/CN=\(name)", "-keyout", path("\(name).key"), "-out", path("\(name).csr")] + key)
+            try openssl(
+                ["req", "-subj", "/CN=\(name)", "-keyout", path("\(name).key"), "-out", path("\(name).csr")] + key)
             try Data("subjectAltName=IP:127.0.0.1".utf8).write(to: folder.appending(path: "\(name).ext"))
             try openssl([
-                "x509", "-req", "-in", path("\(name).csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-CAcreateserial", "-days",
+                "x509", "-req", "-in", path("\(name).csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
+                "-CAcreateserial", "-days",
                 "2", "-extfile", path("\(name).ext"), "-out", path("\(name).pem"),
             ])
         }

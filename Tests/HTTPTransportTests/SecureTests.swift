@@ -13,10 +13,12 @@ import Testing
                     let settings = registry.settings()
                     let first = try HTTPRequest(.get, from.url())
                     try await copy(blob, first, quickSettings(), into: "first", client, registry)
-                    let second = try HTTPRequest(.get, registry.base.appending(path: "first/blobs/sha256:\(blob.sha256)"))
+                    let second = try HTTPRequest(
+                        .get, registry.base.appending(path: "first/blobs/sha256:\(blob.sha256)"))
                     try await copy(blob, second, settings, into: "second", client, registry)
                     let url = try registry.base.appending(path: "second/blobs/sha256:\(blob.sha256)")
-                    let digest = try await client.withDownload(HTTPRequest(.get, url), settings: settings) { head, body in
+                    let digest = try await client.withDownload(HTTPRequest(.get, url), settings: settings) {
+                        head, body in
                         #expect(head.status == 200)
                         return Blob.digest(of: [try await body.collect(upTo: blob.bytes.count)], .sha256)
                     }
@@ -27,17 +29,20 @@ import Testing
     }
 
     private func copy(
-        _ blob: Blob, _ source: HTTPRequest, _ settings: ConnectionSettings, into repository: String, _ client: HTTPClient,
+        _ blob: Blob, _ source: HTTPRequest, _ settings: ConnectionSettings, into repository: String,
+        _ client: HTTPClient,
         _ registry: SecureRegistry
     ) async throws {
         let uploads = try registry.base.appending(path: "\(repository)/blobs/uploads/")
-        let session = try await client.send(HTTPRequest(.post, uploads), settings: registry.settings(), maximumBodyBytes: 0)
+        let session = try await client.send(
+            HTTPRequest(.post, uploads), settings: registry.settings(), maximumBodyBytes: 0)
         #expect(session.status == 202)
         let location = try uploads.resolving(#require(session.fields["Location"]))
         let put = HTTPRequest(.put, try location.appendingQueryItem("digest", "sha256:\(blob.sha256)"))
         let outcome = try await client.relay(
             RelayRequest(
-                source: source, sourceSettings: settings, expectedBytes: Int64(blob.bytes.count), expectedHex: blob.sha256,
+                source: source, sourceSettings: settings, expectedBytes: Int64(blob.bytes.count),
+                expectedHex: blob.sha256,
                 targets: [RelayTarget(id: 1, request: put, settings: registry.settings())]))
         #expect(outcome.report?.targets[1]?.status == 201)
     }
@@ -49,7 +54,8 @@ import Testing
                 try await withThrowingTaskGroup(of: Int.self) { group in
                     for _ in 0..<30 {
                         group.addTask { [base = registry.base] in
-                            try await client.send(HTTPRequest(.get, base), settings: settings, maximumBodyBytes: 1000).status
+                            try await client.send(HTTPRequest(.get, base), settings: settings, maximumBodyBytes: 1000)
+                                .status
                         }
                     }
                     for try await status in group { #expect(status == 200) }
@@ -66,7 +72,8 @@ import Testing
         try await withRegistry { registry in
             try await withClient { client in
                 let error = await transportError {
-                    _ = try await client.send(HTTPRequest(.get, registry.base), settings: quickSettings(), maximumBodyBytes: 1000)
+                    _ = try await client.send(
+                        HTTPRequest(.get, registry.base), settings: quickSettings(), maximumBodyBytes: 1000)
                 }
                 guard case .tls(let url, let message) = error else {
                     Issue.record("\(String(describing: error))")
@@ -78,7 +85,8 @@ import Testing
                 // The right name is part of it: the certificate is for the address only.
                 let named = try HTTPURL(parsing: "https://localhost:\(registry.base.origin.port)/v2/")
                 let wrongName = await transportError {
-                    _ = try await client.send(HTTPRequest(.get, named), settings: registry.settings(), maximumBodyBytes: 1000)
+                    _ = try await client.send(
+                        HTTPRequest(.get, named), settings: registry.settings(), maximumBodyBytes: 1000)
                 }
                 guard case .tls = wrongName else {
                     Issue.record("\(String(describing: wrongName))")
@@ -103,7 +111,9 @@ import Testing
     }
 
     /// In TLS 1.3 the server says so after the handshake, and its alert may be lost when it closes at once.
-    private func expectRefusal(_ request: HTTPRequest, _ settings: ConnectionSettings, _ client: HTTPClient) async throws {
+    private func expectRefusal(_ request: HTTPRequest, _ settings: ConnectionSettings, _ client: HTTPClient)
+        async throws
+    {
         let error = await transportError {
             _ = try await client.send(request, settings: settings, maximumBodyBytes: 1000)
         }
@@ -119,7 +129,8 @@ import Testing
             requests.append(request)
             try connection.answer(request.method == "CONNECT" ? 407 : 200, body: Array("proxy".utf8))
         }
-        try await withServer(serving { _, connection in try connection.answer(200, body: Array("direct".utf8)) }) { origin in
+        try await withServer(serving { _, connection in try connection.answer(200, body: Array("direct".utf8)) }) {
+            origin in
             try await withServer(proxy) { proxy in
                 try await withClient { client in
                     var settings = quickSettings()
@@ -140,7 +151,8 @@ import Testing
                     #expect(requests.all.last?.method == "CONNECT")
                     #expect(requests.all.last?["authorization"] == nil)
                     settings.proxy?.noProxy = ["127.0.0.1"]
-                    let direct = try await client.send(HTTPRequest(.get, url), settings: settings, maximumBodyBytes: 100)
+                    let direct = try await client.send(
+                        HTTPRequest(.get, url), settings: settings, maximumBodyBytes: 100)
                     #expect(direct.body == Array("direct".utf8))
                 }
             }
@@ -149,11 +161,14 @@ import Testing
 
     @Test func bandwidthIsLimited() async throws {
         let size = 30_000_000
-        try await withServer(serving { _, connection in try connection.answer(200, body: [UInt8](repeating: 1, count: size)) }) { server in
+        try await withServer(
+            serving { _, connection in try connection.answer(200, body: [UInt8](repeating: 1, count: size)) }
+        ) { server in
             try await withClient { client in
                 let settings = quickSettings { $0.bytesPerSecond = 20_000_000 }
                 let start = ContinuousClock.now
-                let response = try await client.send(HTTPRequest(.get, server.url()), settings: settings, maximumBodyBytes: size)
+                let response = try await client.send(
+                    HTTPRequest(.get, server.url()), settings: settings, maximumBodyBytes: size)
                 #expect(response.body.count == size)
                 #expect(ContinuousClock.now - start > .milliseconds(500))
             }

@@ -12,7 +12,10 @@ import Testing
         settings.proxy?.password = secret
         var dumpedSettings = ""
         dump(settings, to: &dumpedSettings)
-        let texts = ["\(secret)", String(reflecting: secret), String(describing: Optional(secret)), dumped, "\(settings)", dumpedSettings]
+        let texts = [
+            "\(secret)", String(reflecting: secret), String(describing: Optional(secret)), dumped, "\(settings)",
+            dumpedSettings,
+        ]
         for text in texts { #expect(!text.contains("hunter2")) }
         #expect(settings.proxy?.port == 3128)
         #expect("\(secret)" == "***")

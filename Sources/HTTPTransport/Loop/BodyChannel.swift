@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Carries a body from the event loop to its reader: a buffer with a limit. The loop is told to hold the transfer when it is full.
+/// Carries a body from the event loop to its reader: a buffer with a limit. The loop is told to hold the transfer when
+/// it is full.
 final class BodyChannel: Sendable {
     /// Bytes at which the transfer is held; one piece of libcurl's may come on top.
     static let capacity = 256 * 1024
@@ -86,7 +87,8 @@ final class BodyChannel: Sendable {
         return .nothingYet
     }
 
-    /// Ends with the next piece, the end, or another reader. A cancelled task gets the end: the operation is aborted then.
+    /// Ends with the next piece, the end, or another reader. A cancelled task gets the end: the operation is aborted
+    /// then.
     private func waitForBytes() async {
         await withCheckedContinuation { continuation in
             let other = state.withLock { state -> CheckedContinuation<Void, Never>? in

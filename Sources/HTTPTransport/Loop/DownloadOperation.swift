@@ -27,7 +27,8 @@ final class DownloadOperation: Operation, TransferSink, @unchecked Sendable {
         let upload = request.method.hasBody ? Int64(request.body?.count ?? 0) : 0
         guard
             let transfer = Transfer(
-                request, settings: settings, uploadBytes: upload, options: TransferOptions(ownConnection: true), operation: self,
+                request, settings: settings, uploadBytes: upload, options: TransferOptions(ownConnection: true),
+                operation: self,
                 sink: self), loop.add(transfer)
         else { return finish(.setupFailed(url), on: loop) }
         self.transfer = transfer

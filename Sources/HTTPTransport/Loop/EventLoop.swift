@@ -10,8 +10,8 @@ import Synchronization
 ///   commands --> perform --> reap[ended transfers] --> settle[pause and wake] --> tick[deadlines] --> poll --> commands
 /// ```
 ///
-/// Ownership: built by `start`, then handed to its thread and touched by nobody else; callers hold the ``Mailbox``. Hence
-/// `@unchecked`.
+/// Ownership: built by `start`, then handed to its thread and touched by nobody else; callers hold the ``Mailbox``.
+/// Hence `@unchecked`.
 @safe final class EventLoop: @unchecked Sendable {
     let mailbox: Mailbox
     private let multi: UnsafeMutableRawPointer

@@ -27,7 +27,8 @@ final class ExchangeOperation: Operation, TransferSink, @unchecked Sendable {
         let upload = request.method.hasBody ? Int64(request.body?.count ?? 0) : 0
         guard
             let transfer = Transfer(
-                request, settings: settings, uploadBytes: upload, options: TransferOptions(), operation: self, sink: self),
+                request, settings: settings, uploadBytes: upload, options: TransferOptions(), operation: self,
+                sink: self),
             loop.add(transfer)
         else { return finish(.failure(.setupFailed(url)), on: loop) }
         self.transfer = transfer

@@ -12,8 +12,9 @@ enum LoopCommand: Sendable {
 
 /// The only door between callers' threads and the event-loop thread.
 ///
-/// Ownership: the multi handle belongs to the loop thread; callers touch it in one way, `curl_multi_wakeup`, which libcurl allows from
-/// any thread, and only under the lock and before the loop has closed the mailbox. Hence `@unchecked`.
+/// Ownership: the multi handle belongs to the loop thread; callers touch it in one way, `curl_multi_wakeup`, which
+/// libcurl allows from any thread, and only under the lock and before the loop has closed the mailbox. Hence
+/// `@unchecked`.
 @safe final class Mailbox: @unchecked Sendable {
     private struct State {
         var commands: [LoopCommand] = []

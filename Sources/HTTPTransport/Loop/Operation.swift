@@ -2,8 +2,8 @@ import Synchronization
 
 /// One call of a caller on its way through the event loop: an exchange, a download, a relay.
 ///
-/// Ownership, for every class that adopts it: the caller builds it, sets its continuation and posts it; from then on only the loop
-/// thread touches it, except for `cancelRequested`. Hence their `@unchecked Sendable`.
+/// Ownership, for every class that adopts it: the caller builds it, sets its continuation and posts it; from then on
+/// only the loop thread touches it, except for `cancelRequested`. Hence their `@unchecked Sendable`.
 protocol Operation: AnyObject, Sendable {
     /// Set by the caller's cancellation handler, which may run before the operation has reached the loop.
     var cancelRequested: Atomic<Bool> { get }
@@ -43,8 +43,8 @@ struct Admission {
 
 /// Who runs against which host, and who waits: first come, first served, by host.
 ///
-/// Uploads of a relay are not counted: they belong to an operation that was admitted, and making it wait while it holds its source
-/// could leave two relays waiting for each other.
+/// Uploads of a relay are not counted: they belong to an operation that was admitted, and making it wait while it holds
+/// its source could leave two relays waiting for each other.
 struct HostGate {
     private var running: [Origin: Int] = [:]
     private var waiting: [Origin: [any Operation]] = [:]
@@ -76,7 +76,9 @@ struct HostGate {
 
     /// Takes out an operation that no longer wants to wait; false when it was not waiting.
     mutating func withdraw(_ operation: any Operation) -> Bool {
-        guard let index = waiting[operation.admission.origin]?.firstIndex(where: { $0 === operation }) else { return false }
+        guard let index = waiting[operation.admission.origin]?.firstIndex(where: { $0 === operation }) else {
+            return false
+        }
         waiting[operation.admission.origin]?.remove(at: index)
         return true
     }

@@ -3,7 +3,9 @@ import CCurl
 extension Transfer {
     /// What libcurl's result means; nil when all went well.
     func failure(of code: CURLcode) -> HTTPTransportError? {
-        guard code != CURLE_OK else { return head == nil ? .invalidResponse(url: url.redacted, reason: "no status line") : nil }
+        guard code != CURLE_OK else {
+            return head == nil ? .invalidResponse(url: url.redacted, reason: "no status line") : nil
+        }
         if let abortReason { return abortReason }
         let url = url.redacted
         if let failure = proxyFailure(code) { return failure }
@@ -21,7 +23,8 @@ extension Transfer {
             return .receiveFailed(url: url, received: receivedBytes, expected: head?.contentLength)
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER,
             CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CLIENTCERT, CURLE_SSL_ENGINE_NOTFOUND,
-            CURLE_SSL_ENGINE_SETFAILED, CURLE_SSL_CRL_BADFILE, CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_SSL_INVALIDCERTSTATUS:
+            CURLE_SSL_ENGINE_SETFAILED, CURLE_SSL_CRL_BADFILE, CURLE_SSL_PINNEDPUBKEYNOTMATCH,
+            CURLE_SSL_INVALIDCERTSTATUS:
             return .tls(url: url, message: message(of: code))
         case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING:
             return .invalidResponse(url: url, reason: unsafe String(cString: curl_easy_strerror(code)))

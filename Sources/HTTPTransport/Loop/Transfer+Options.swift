@@ -13,7 +13,8 @@ struct TransferOptions {
 extension Transfer {
     /// Sets every option; false at the first that libcurl refuses.
     func configure(_ request: HTTPRequest, _ options: TransferOptions) -> Bool {
-        setBehaviour(options) && setConnection(options) && setProxy() && setTLS() && setMethod(request) && setFields(request)
+        setBehaviour(options) && setConnection(options) && setProxy() && setTLS() && setMethod(request)
+            && setFields(request)
             && setCallbacks() && set(CURLOPT_URL, request.url.description)
     }
 
@@ -37,7 +38,8 @@ extension Transfer {
             && set(CURLOPT_TCP_KEEPALIVE, 1)
             // Shorter than the idle time of common servers, so that a reused connection is rarely one just closed.
             && set(CURLOPT_MAXAGE_CONN, 30)
-            && setOffset(CURLOPT_MAX_RECV_SPEED_LARGE, Int64(limit)) && setOffset(CURLOPT_MAX_SEND_SPEED_LARGE, Int64(limit))
+            && setOffset(CURLOPT_MAX_RECV_SPEED_LARGE, Int64(limit))
+            && setOffset(CURLOPT_MAX_SEND_SPEED_LARGE, Int64(limit))
     }
 
     private func setProxy() -> Bool {
@@ -65,7 +67,8 @@ extension Transfer {
         case .head: return set(CURLOPT_NOBODY, 1)
         case .delete: return set(CURLOPT_HTTPGET, 1) && set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
         case .post, .put, .patch:
-            // Always an "upload": libcurl then has no form type of its own and, without a seek callback, never sends a body twice.
+            // Always an "upload": libcurl then has no form type of its own and, without a seek callback, never sends a
+            // body twice.
             return set(CURLOPT_UPLOAD, 1) && set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
                 && setOffset(CURLOPT_INFILESIZE_LARGE, uploadBytes)
         }

@@ -1,6 +1,7 @@
 import CCurl
 
-/// What the callbacks of a transfer want to know. All are called from within libcurl: pause, abort and remember, nothing else.
+/// What the callbacks of a transfer want to know. All are called from within libcurl: pause, abort and remember,
+/// nothing else.
 protocol TransferSink: AnyObject {
     /// Status and fields are known; to refuse the response set `abortReason`.
     func didReceiveHead(_ transfer: Transfer)
@@ -38,7 +39,8 @@ protocol TransferSink: AnyObject {
     let settings: ConnectionSettings
     /// Bytes of the request's body.
     let uploadBytes: Int64
-    /// Whose transfer it is. An operation outlives its transfers' time in the loop; unowned because this is read for every piece.
+    /// Whose transfer it is. An operation outlives its transfers' time in the loop; unowned because this is read for
+    /// every piece.
     unowned let operation: any Operation
     private unowned let sink: any TransferSink
 
@@ -85,7 +87,7 @@ protocol TransferSink: AnyObject {
 
     deinit {
         unsafe curl_easy_cleanup(handle)
-        for unsafe list in unsafe lists { unsafe curl_slist_free_all(list) }
+        while let list = unsafe lists.popLast() { unsafe curl_slist_free_all(list) }
         unsafe errorText.deallocate()
     }
 
@@ -129,7 +131,8 @@ protocol TransferSink: AnyObject {
         if let deadline, now >= deadline { return .timedOut(url: url.redacted, phase: .total) }
         guard isConnected else {
             // libcurl has the same limit; this one also covers the wait for somebody else's handshake.
-            return now - started > settings.connectTimeout + .seconds(1) ? .timedOut(url: url.redacted, phase: .connect) : nil
+            return now - started > settings.connectTimeout + .seconds(1)
+                ? .timedOut(url: url.redacted, phase: .connect) : nil
         }
         let sent = sentBytes
         let count = sent + receivedBytes + Int64(headBytes)
@@ -193,8 +196,8 @@ protocol TransferSink: AnyObject {
     }
 
     func fillBody(_ buffer: UnsafeMutableRawBufferPointer) -> Filling {
-        // libcurl asks when all it has is sent. If it counts from zero again it has begun a second request, which would miss the
-        // beginning of the body.
+        // libcurl asks when all it has is sent. If it counts from zero again it has begun a second request, which would
+        // miss the beginning of the body.
         guard sentBytes >= givenBytes else {
             abortReason = .sendFailed(url: url.redacted, sent: givenBytes)
             return .abort

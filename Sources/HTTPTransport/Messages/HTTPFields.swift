@@ -1,6 +1,7 @@
 /// The header fields of a message: ordered, several values a name allowed, names compared without regard to case.
 ///
-/// Nothing that could end a line early gets in, so a value taken from a peer can't add a field of its own (RFC 9110 §5.5).
+/// Nothing that could end a line early gets in, so a value taken from a peer can't add a field of its own (RFC 9110
+/// §5.5).
 public struct HTTPFields: Hashable, Sendable {
     /// One field line.
     public struct Field: Hashable, Sendable {

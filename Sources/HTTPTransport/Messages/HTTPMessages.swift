@@ -16,7 +16,8 @@ public enum HTTPMethod: String, Hashable, Sendable {
     }
 }
 
-/// One request. `Content-Length` and `Host` are the transport's; `Content-Type` is `application/octet-stream` unless given.
+/// One request. `Content-Length` and `Host` are the transport's; `Content-Type` is `application/octet-stream` unless
+/// given.
 public struct HTTPRequest: Hashable, Sendable {
     /// What to do.
     public var method: HTTPMethod

@@ -8,7 +8,8 @@ extension HTTPURL {
         if let name = parts.scheme {
             let scheme = try Self.scheme(named: name)
             guard let authority = parts.authority else { throw .notAbsolute }
-            return try HTTPURL(origin: Origin(scheme: scheme, authority: authority), path: parts.path, query: parts.query)
+            return try HTTPURL(
+                origin: Origin(scheme: scheme, authority: authority), path: parts.path, query: parts.query)
         }
         if let authority = parts.authority {
             return try HTTPURL(

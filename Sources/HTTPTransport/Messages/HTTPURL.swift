@@ -1,7 +1,8 @@
-/// An absolute `http` or `https` URL whose path and query are kept byte for byte, because upload sessions are signed over them.
+/// An absolute `http` or `https` URL whose path and query are kept byte for byte, because upload sessions are signed
+/// over them.
 ///
-/// What a peer may use to mislead us is refused on entry: other schemes, user names and passwords, control characters, spaces,
-/// backslashes, bytes outside ASCII, and anything over 8 KiB. A fragment is dropped: it is never sent.
+/// What a peer may use to mislead us is refused on entry: other schemes, user names and passwords, control characters,
+/// spaces, backslashes, bytes outside ASCII, and anything over 8 KiB. A fragment is dropped: it is never sent.
 public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
     /// The two schemes that are spoken.
     public enum Scheme: String, Hashable, Sendable {
@@ -30,11 +31,13 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
     /// Reads an absolute URL.
     public init(parsing text: String) throws(HTTPURLError) {
         try Self.checkCharacters(text)
-        guard let reference = URLReference(text), let scheme = reference.scheme, let authority = reference.authority else {
+        guard let reference = URLReference(text), let scheme = reference.scheme, let authority = reference.authority
+        else {
             throw .notAbsolute
         }
         try self.init(
-            origin: Origin(scheme: Self.scheme(named: scheme), authority: authority), path: reference.path, query: reference.query)
+            origin: Origin(scheme: Self.scheme(named: scheme), authority: authority), path: reference.path,
+            query: reference.query)
     }
 
     init(origin: Origin, path: String, query: String?) throws(HTTPURLError) {
@@ -44,7 +47,8 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         guard description.utf8.count <= Self.maximumLength else { throw .tooLong(limit: Self.maximumLength) }
     }
 
-    /// The whole URL, query included: it may hold an upload session or a signature, so it is for the wire and not for logs.
+    /// The whole URL, query included: it may hold an upload session or a signature, so it is for the wire and not for
+    /// logs.
     public var description: String {
         redacted + (query.map { "?" + $0 } ?? "")
     }
@@ -54,7 +58,8 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         origin.description + path
     }
 
-    /// The URL with `component` added to its path; a slash between them is supplied when neither has one. The query is dropped.
+    /// The URL with `component` added to its path; a slash between them is supplied when neither has one. The query is
+    /// dropped.
     ///
     /// The component is taken as written: the caller has percent-encoded what needs it.
     public func appending(path component: String) throws(HTTPURLError) -> HTTPURL {
@@ -67,7 +72,8 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         return try HTTPURL(origin: origin, path: base + tail, query: nil)
     }
 
-    /// The URL with `name=value` added to its query, both percent-encoded; what the query already holds is left untouched.
+    /// The URL with `name=value` added to its query, both percent-encoded; what the query already holds is left
+    /// untouched.
     public func appendingQueryItem(_ name: String, _ value: String) throws(HTTPURLError) -> HTTPURL {
         let item = Self.percentEncoded(name) + "=" + Self.percentEncoded(value)
         guard let query, !query.isEmpty else { return try HTTPURL(origin: origin, path: path, query: item) }
@@ -94,7 +100,8 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
                 encoded.append(byte)
             default:
                 encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]

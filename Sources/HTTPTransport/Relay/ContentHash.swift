@@ -1,6 +1,7 @@
 import CLibCrypto
 
-/// The digest of a blob as its bytes pass, by OpenSSL's EVP, which uses the processor's SHA instructions. Loop thread only.
+/// The digest of a blob as its bytes pass, by OpenSSL's EVP, which uses the processor's SHA instructions. Loop thread
+/// only.
 @safe final class ContentHash {
     private let context: OpaquePointer
 

@@ -13,7 +13,9 @@ extension ContentRange {
         let sides = parts[1].split(separator: "/", omittingEmptySubsequences: false)
         guard sides.count == 2 else { return nil }
         let ends = sides[0].split(separator: "-", omittingEmptySubsequences: false)
-        guard ends.count == 2, let first = Self.number(ends[0]), let last = Self.number(ends[1]), first <= last else { return nil }
+        guard ends.count == 2, let first = Self.number(ends[0]), let last = Self.number(ends[1]), first <= last else {
+            return nil
+        }
         guard sides[1] == "*" || Self.number(sides[1]) != nil else { return nil }
         self.init(first: first, last: last, total: Self.number(sides[1]))
     }

@@ -1,10 +1,11 @@
 import Synchronization
 
-/// One blob from its source through a ring to its targets, all in the event loop. See ``Operation`` for who may touch it when.
+/// One blob from its source through a ring to its targets, all in the event loop. See ``Operation`` for who may touch
+/// it when.
 ///
-/// libcurl's callbacks move bytes and mark the relay as changed; everything that pauses, wakes, starts or ends a transfer happens in
-/// ``settle(on:)``, outside of them. The last bytes are released only when size and digest agree, so that no target ever receives a
-/// whole body that is wrong.
+/// libcurl's callbacks move bytes and mark the relay as changed; everything that pauses, wakes, starts or ends a
+/// transfer happens in ``settle(on:)``, outside of them. The last bytes are released only when size and digest agree,
+/// so that no target ever receives a whole body that is wrong.
 final class RelayOperation: Operation, @unchecked Sendable {
     /// Bytes at the blob's end that wait for the verdict.
     static let holdBack: Int64 = 64 * 1024
@@ -163,7 +164,8 @@ final class RelayOperation: Operation, @unchecked Sendable {
         var outcomes: [Int: RelayReport.TargetOutcome] = [:]
         for upload in uploads { outcomes[upload.target.id] = upload.outcome }
         let report = RelayReport(
-            targets: outcomes, verdict: verdict ?? .undetermined, sourceBytes: source.bytesRead, resumes: source.resumes,
+            targets: outcomes, verdict: verdict ?? .undetermined, sourceBytes: source.bytesRead,
+            resumes: source.resumes,
             peakBufferedBytes: ring.peak)
         finish(.success(.relayed(report)), on: loop)
     }

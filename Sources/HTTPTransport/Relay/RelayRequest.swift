@@ -67,7 +67,8 @@ public struct RelayProgress: Hashable, Sendable {
 
 /// What came of a relay.
 public enum RelayOutcome: Sendable {
-    /// The source gave no blob (a redirect, 401, 404, 429, 5xx…): no target was contacted. At most 64 KiB of the body are kept.
+    /// The source gave no blob (a redirect, 401, 404, 429, 5xx…): no target was contacted. At most 64 KiB of the body
+    /// are kept.
     case sourceRefused(HTTPResponse)
     /// The source began to answer; each target has its own end.
     case relayed(RelayReport)

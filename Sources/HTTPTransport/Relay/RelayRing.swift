@@ -1,6 +1,8 @@
-/// The window of a blob that is in memory: written once by the source, read by every target at its own place. Loop thread only.
+/// The window of a blob that is in memory: written once by the source, read by every target at its own place. Loop
+/// thread only.
 ///
-/// Positions are offsets in the blob. The memory is fixed; what the slowest target has not taken yet is never overwritten.
+/// Positions are offsets in the blob. The memory is fixed; what the slowest target has not taken yet is never
+/// overwritten.
 @safe final class RelayRing {
     /// The most bytes a relay keeps.
     static let maximumCapacity = 1 << 20
@@ -37,7 +39,8 @@
         peak = max(peak, Int(head - tail))
     }
 
-    /// Copies the bytes at `position`, which are there, until the buffer is full or `limit` is reached; returns how many.
+    /// Copies the bytes at `position`, which are there, until the buffer is full or `limit` is reached; returns how
+    /// many.
     func read(at position: Int64, limit: Int64, into buffer: UnsafeMutableRawBufferPointer) -> Int {
         let count = min(buffer.count, Int(limit - position))
         let start = Int(position % Int64(capacity))

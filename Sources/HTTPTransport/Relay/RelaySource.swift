@@ -53,9 +53,13 @@ final class RelaySource: TransferSink {
         let options = TransferOptions(receiveBuffer: relay.bufferBytes, ownConnection: true)
         do {
             let transfer = Transfer(
-                try nextRequest(), settings: relay.request.sourceSettings, uploadBytes: 0, options: options, operation: relay,
+                try nextRequest(), settings: relay.request.sourceSettings, uploadBytes: 0, options: options,
+                operation: relay,
                 sink: self)
-            guard let transfer, loop.add(transfer) else { return state = .failed(.setupFailed(url)) }
+            guard let transfer, loop.add(transfer) else {
+                state = .failed(.setupFailed(url))
+                return
+            }
             self.transfer = transfer
         } catch {
             state = .failed(.invalidResponse(url: url, reason: error.description))
@@ -105,7 +109,10 @@ final class RelaySource: TransferSink {
 
     /// Asks again for the rest, if that makes sense and was not done too often.
     private func breakOff(_ failure: HTTPTransportError) {
-        guard hasBegun, failure.isRetryable, resumes < relay.request.maximumSourceResumes else { return state = .failed(failure) }
+        guard hasBegun, failure.isRetryable, resumes < relay.request.maximumSourceResumes else {
+            state = .failed(failure)
+            return
+        }
         // The first time at once, then after 0.25 s, 0.5 s, 1 s …
         let pause = resumes == 0 ? Duration.zero : .milliseconds(250) * (1 << min(resumes - 1, 5))
         resumes += 1
@@ -145,9 +152,12 @@ final class RelaySource: TransferSink {
             toSkip = position
             return nil
         case 206:
-            guard let range = head.fields["Content-Range"].flatMap(ContentRange.init(parsing:)), range.first == position,
+            guard let range = head.fields["Content-Range"].flatMap(ContentRange.init(parsing:)),
+                range.first == position,
                 range.last < expected, range.total == nil || range.total == expected
-            else { return .invalidResponse(url: url, reason: "the range that came is not the range that was asked for") }
+            else {
+                return .invalidResponse(url: url, reason: "the range that came is not the range that was asked for")
+            }
             return nil
         default:
             return .unexpectedStatus(url: url, status: head.status)
@@ -159,7 +169,8 @@ final class RelaySource: TransferSink {
         let skipped = Int(min(toSkip, Int64(bytes.count)))
         let content = unsafe UnsafeRawBufferPointer(rebasing: bytes[skipped...])
         guard relay.ring.head + Int64(content.count) <= expected else {
-            transfer.abortReason = .sizeMismatch(url: url, expected: expected, found: relay.ring.head + Int64(content.count))
+            transfer.abortReason = .sizeMismatch(
+                url: url, expected: expected, found: relay.ring.head + Int64(content.count))
             return .abort
         }
         guard content.count <= relay.freeBytes else {

@@ -26,9 +26,13 @@ final class RelayUpload: TransferSink {
         let options = TransferOptions(sendBuffer: relay.bufferBytes, ownConnection: true)
         guard
             let transfer = Transfer(
-                target.request, settings: target.settings, uploadBytes: blob, options: options, operation: relay, sink: self),
+                target.request, settings: target.settings, uploadBytes: blob, options: options, operation: relay,
+                sink: self),
             loop.add(transfer)
-        else { return outcome = .failed(.setupFailed(url)) }
+        else {
+            outcome = .failed(.setupFailed(url))
+            return
+        }
         self.transfer = transfer
     }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import HTTPTransport
 
-@Suite(.timeLimit(.minutes(1))) struct RelayFaultTests {
+@Suite(.timeLimit(.minutes(1))) struct RelaySourceFaultTests {
     /// At the start, in the middle, and in the very last byte; smaller and larger than what is held back.
     @Test(arguments: [(3_000_000, 0), (3_000_000, 1_500_000), (3_000_000, 2_999_999), (1000, 500), (1, 0)])
     func aFlippedByteNeverCompletes(size: Int, position: Int) async throws {
@@ -17,7 +17,8 @@ import Testing
             try await withServer(target(uploads)) { to in
                 try await withServer(target(uploads)) { other in
                     try await withClient { client in
-                        let report = try #require(try await client.relay(relayRequest(good, from: from, to: [to, other])).report)
+                        let report = try #require(
+                            try await client.relay(relayRequest(good, from: from, to: [to, other])).report)
                         let found = Blob.digest(of: [bad], .sha256)
                         let error = HTTPTransportError.digestMismatch(
                             url: try from.url("/blob").redacted, expected: good.sha256, found: found)
@@ -53,7 +54,8 @@ import Testing
         try await withServer(script) { from in
             try await withServer(sink) { to in
                 try await withClient { client in
-                    let report = try #require(try await client.relay(relayRequest(Blob(size: size), from: from, to: [to])).report)
+                    let report = try #require(
+                        try await client.relay(relayRequest(Blob(size: size), from: from, to: [to])).report)
                     guard case .failed(.digestMismatch) = report.targets[0] else {
                         Issue.record("\(String(describing: report.targets[0]))")
                         return
@@ -109,7 +111,8 @@ import Testing
         try await withServer(source(blob, requests: reads, cutAt: cuts)) { from in
             try await withServer(target(uploads)) { to in
                 try await withClient { client in
-                    let report = try #require(try await client.relay(relayRequest(blob, from: from, to: [to], resumes: 2)).report)
+                    let report = try #require(
+                        try await client.relay(relayRequest(blob, from: from, to: [to], resumes: 2)).report)
                     guard case .failed(.sourceFailed(_, 1_000_002, .receiveFailed)) = report.targets[0] else {
                         Issue.record("\(String(describing: report.targets[0]))")
                         return
@@ -166,7 +169,8 @@ import Testing
                     let url = try from.url("/blob").redacted
                     #expect(
                         report.targets[0]?.failure
-                            == .sourceFailed(url: url, afterBytes: 1_000_000, cause: .unexpectedStatus(url: url, status: 403)))
+                            == .sourceFailed(
+                                url: url, afterBytes: 1_000_000, cause: .unexpectedStatus(url: url, status: 403)))
                     #expect(report.resumes == 1)
                 }
             }
@@ -184,14 +188,16 @@ import Testing
             }
             let rest = blob.bytes[1_000_000...]
             try connection.write(
-                "HTTP/1.1 206 OK\r\nContent-Range: bytes 1000000-2999999/3000000\r\nContent-Length: \(rest.count)\r\n\r\n")
+                "HTTP/1.1 206 OK\r\nContent-Range: bytes 1000000-2999999/3000000\r\nContent-Length: \(rest.count)\r\n\r\n"
+            )
             try connection.write(rest)
         }
         try await withServer(script) { from in
             try await withServer(target(uploads)) { to in
                 try await withClient { client in
                     let settings = quickSettings { $0.stallTimeout = .milliseconds(500) }
-                    let report = try #require(try await client.relay(relayRequest(blob, from: from, to: [to], settings: settings)).report)
+                    let report = try #require(
+                        try await client.relay(relayRequest(blob, from: from, to: [to], settings: settings)).report)
                     #expect(report.targets[0]?.status == 201)
                     #expect(report.resumes == 1)
                 }
@@ -200,115 +206,13 @@ import Testing
         #expect(uploads.all.map(\.digest) == [blob.sha256])
     }
 
-    @Test func oneTargetBreaksTheOtherSucceeds() async throws {
-        let blob = Blob(size: 20 << 20)
-        let uploads = Record<Upload>()
-        let breaking: ScriptedServer.Script = { connection in
-            _ = try connection.readRequest()
-            connection.readBody(2 << 20)
-            connection.reset()
-        }
-        try await withServer(source(blob, requests: Record())) { from in
-            try await withServer(breaking) { bad in
-                try await withServer(target(uploads)) { good in
-                    try await withClient { client in
-                        let report = try #require(try await client.relay(relayRequest(blob, from: from, to: [bad, good])).report)
-                        #expect(report.targets[1]?.status == 201)
-                        #expect(report.verdict == .verified)
-                        guard case .failed(.sendFailed) = report.targets[0] else {
-                            Issue.record("\(String(describing: report.targets[0]))")
-                            return
-                        }
-                    }
-                }
-            }
-        }
-        #expect(uploads.all.map(\.digest) == [blob.sha256])
-    }
-
-    @Test func aTargetThatStallsIsDropped() async throws {
-        let blob = Blob(size: 20 << 20)
-        let uploads = Record<Upload>()
-        let done = DispatchSemaphore(value: 0)
-        let stalling: ScriptedServer.Script = { connection in
-            _ = try connection.readRequest()
-            connection.readBody(1 << 20)
-            _ = done.wait(timeout: .now() + 20)
-        }
-        try await withServer(source(blob, requests: Record())) { from in
-            try await withServer(stalling) { bad in
-                try await withServer(target(uploads)) { good in
-                    try await withClient { client in
-                        var request = try relayRequest(blob, from: from, to: [bad, good])
-                        request.targets[0].settings.stallTimeout = .milliseconds(500)
-                        let report = try #require(try await client.relay(request).report)
-                        done.signal()
-                        #expect(report.targets[1]?.status == 201)
-                        let url = try bad.url("/upload").redacted
-                        #expect(report.targets[0]?.failure == .stalled(url: url, after: .milliseconds(500)))
-                    }
-                }
-            }
-        }
-        #expect(uploads.all.map(\.digest) == [blob.sha256])
-    }
-
-    /// Alone: the source is left, too.
-    @Test(arguments: [401, 413, 307]) func anEarlyAnswerIsTheOutcome(status: Int) async throws {
-        let blob = Blob(size: 20 << 20)
-        let early: ScriptedServer.Script = { connection in
-            let request = try connection.readRequest()
-            connection.readBody(100_000)
-            try connection.answer(status, ["WWW-Authenticate: Bearer"], body: Array("no".utf8))
-            connection.readBody(request.bodyBytes)
-        }
-        try await withServer(source(blob, requests: Record())) { from in
-            try await withServer(early) { to in
-                try await withClient { client in
-                    let report = try #require(try await client.relay(relayRequest(blob, from: from, to: [to])).report)
-                    #expect(report.targets[0]?.status == status)
-                    guard case .answered(let response) = report.targets[0] else { return }
-                    #expect(response.body == Array("no".utf8))
-                    #expect(response.fields["WWW-Authenticate"] == "Bearer")
-                    #expect(report.verdict == .undetermined)
-                }
-            }
-        }
-    }
-
-    /// The answer comes while the upload is held because the source is slow.
-    @Test func anEarlyAnswerToAHeldUpload() async throws {
-        let blob = Blob(size: 3_000_000)
-        let instants = Record<ContinuousClock.Instant>()
-        let stuck: ScriptedServer.Script = { connection in
-            _ = try connection.readRequest()
-            try connection.write("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\nabc")
-            connection.waitForClose()
-            instants.append(.now)
-        }
-        let early: ScriptedServer.Script = { connection in
-            _ = try connection.readRequest()
-            connection.readBody(3)
-            instants.append(.now)
-            try connection.answer(401)
-            connection.waitForClose()
-        }
-        try await withServer(stuck) { from in
-            try await withServer(early) { to in
-                try await withClient { client in
-                    let report = try #require(try await client.relay(relayRequest(blob, from: from, to: [to])).report)
-                    #expect(report.targets[0]?.status == 401)
-                }
-            }
-            while instants.all.count < 2 { await Task.yield() }
-        }
-        #expect(instants.all[1] - instants.all[0] < .seconds(3))
-    }
-
-    @Test(arguments: [206, 204, 302, 401, 404, 429, 503]) func aSourceThatRefusesContactsNoTarget(status: Int) async throws {
+    @Test(arguments: [206, 204, 302, 401, 404, 429, 503]) func aSourceThatRefusesContactsNoTarget(status: Int)
+        async throws
+    {
         let blob = Blob(size: 1000)
         let script = serving { _, connection in
-            try connection.answer(status, ["Location: /x", "Retry-After: 7"], body: status == 204 ? [] : Array("why".utf8))
+            try connection.answer(
+                status, ["Location: /x", "Retry-After: 7"], body: status == 204 ? [] : Array("why".utf8))
         }
         try await withServer(script) { from in
             try await withServer(target(Record())) { to in
@@ -324,10 +228,13 @@ import Testing
     }
 
     @Test func aLongRefusalIsCut() async throws {
-        let script = serving { _, connection in try connection.answer(404, body: [UInt8](repeating: 1, count: 1_000_000)) }
+        let script = serving { _, connection in
+            try connection.answer(404, body: [UInt8](repeating: 1, count: 1_000_000))
+        }
         try await withServer(script) { from in
             try await withClient { client in
-                let refusal = try #require(try await client.relay(relayRequest(Blob(size: 1), from: from, to: [from])).refusal)
+                let refusal = try #require(
+                    try await client.relay(relayRequest(Blob(size: 1), from: from, to: [from])).refusal)
                 #expect(refusal.status == 404)
                 #expect(refusal.body.count == 65536)
             }
@@ -344,7 +251,9 @@ import Testing
         try await withServer(script) { from in
             try await withServer(target(Record())) { to in
                 try await withClient { client in
-                    let error = await transportError { _ = try await client.relay(relayRequest(blob, from: from, to: [to])) }
+                    let error = await transportError {
+                        _ = try await client.relay(relayRequest(blob, from: from, to: [to]))
+                    }
                     let url = try from.url("/blob").redacted
                     #expect(error == .sizeMismatch(url: url, expected: 1_000_000, found: Int64(announced)))
                     #expect(to.connectionCount == 0)
@@ -382,7 +291,9 @@ import Testing
         gone.stop()
         try await withServer(target(Record())) { to in
             try await withClient { client in
-                let error = await transportError { _ = try await client.relay(relayRequest(Blob(size: 1), from: gone, to: [to])) }
+                let error = await transportError {
+                    _ = try await client.relay(relayRequest(Blob(size: 1), from: gone, to: [to]))
+                }
                 let url = try gone.url("/blob").redacted
                 #expect(error == .connect(url: url))
                 #expect(to.connectionCount == 0)
@@ -390,11 +301,15 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("bytes 0-9/10", ContentRange(first: 0, last: 9, total: 10)), ("Bytes 5-9/*", ContentRange(first: 5, last: 9, total: nil)),
-        ("bytes 9-5/10", nil), ("bytes -5-9/10", nil), ("bytes 0-9", nil), ("bytes 0-9/", nil), ("bytes */10", nil), ("", nil),
-        ("bytes 0-99999999999999999999/10", nil),
-    ] as [(String, ContentRange?)]) func contentRanges(text: String, expected: ContentRange?) {
+    @Test(
+        arguments: [
+            ("bytes 0-9/10", ContentRange(first: 0, last: 9, total: 10)),
+            ("Bytes 5-9/*", ContentRange(first: 5, last: 9, total: nil)),
+            ("bytes 9-5/10", nil), ("bytes -5-9/10", nil), ("bytes 0-9", nil), ("bytes 0-9/", nil), ("bytes */10", nil),
+            ("", nil),
+            ("bytes 0-99999999999999999999/10", nil),
+        ] as [(String, ContentRange?)]) func contentRanges(text: String, expected: ContentRange?)
+    {
         #expect(ContentRange(parsing: text) == expected)
     }
 }
