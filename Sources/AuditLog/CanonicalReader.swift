@@ -27,7 +27,7 @@ struct CanonicalReader {
         position += 1
     }
 
-    private mutating func expect(_ word: String) throws(AuditEntryError) {
+    mutating func expect(_ word: String) throws(AuditEntryError) {
         for byte in word.utf8 { try expect(byte) }
     }
 

@@ -56,7 +56,7 @@ struct EntryFields {
             guard !tags.isEmpty else { throw .notCanonical }
         case .id:
             let token = try reader.token()
-            guard let read = Self.uuid(reader.bytes[token.range]) else { throw .malformed("id is no lower-case UUID") }
+            guard let read = UUID(lowercase: reader.bytes[token.range]) else { throw .malformed("id is no lower-case UUID") }
             id = read
         case .actorAuth:
             let token = try reader.token()
@@ -70,25 +70,6 @@ struct EntryFields {
             texts[key.rawValue] = token
         default: texts[key.rawValue] = try reader.token()
         }
-    }
-
-    private static func uuid(_ bytes: ArraySlice<UInt8>) -> UUID? {
-        guard bytes.count == 36 else { return nil }
-        var value: (UInt64, UInt64) = (0, 0)
-        for (offset, byte) in bytes.enumerated() {
-            if offset == 8 || offset == 13 || offset == 18 || offset == 23 {
-                guard byte == UInt8(ascii: "-") else { return nil }
-                continue
-            }
-            guard let digit = CanonicalReader.digit(byte) else { return nil }
-            if offset < 18 { value.0 = value.0 << 4 | UInt64(digit) } else { value.1 = value.1 << 4 | UInt64(digit) }
-        }
-        func byte(_ word: UInt64, _ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: word >> (56 - 8 * index)) }
-        let (high, low) = value
-        return UUID(uuid: (
-            byte(high, 0), byte(high, 1), byte(high, 2), byte(high, 3), byte(high, 4), byte(high, 5), byte(high, 6), byte(high, 7),
-            byte(low, 0), byte(low, 1), byte(low, 2), byte(low, 3), byte(low, 4), byte(low, 5), byte(low, 6), byte(low, 7)
-        ))
     }
 
     func text(_ key: Key) -> String? { texts[key.rawValue].map(reader.text) }
@@ -115,5 +96,22 @@ struct EntryFields {
         }
         guard let token = texts[key.rawValue] else { return stored == nil }
         return stored.map { reader.equals(token, $0) } ?? false
+    }
+}
+
+extension UUID {
+    /// Reads a UUID whose digits are lower case.
+    init?(lowercase bytes: ArraySlice<UInt8>) {
+        guard bytes.count == 36 else { return nil }
+        var value: (high: UInt64, low: UInt64) = (0, 0)
+        for (offset, byte) in bytes.enumerated() {
+            if offset == 8 || offset == 13 || offset == 18 || offset == 23 {
+                guard byte == UInt8(ascii: "-") else { return nil }
+                continue
+            }
+            guard let digit = CanonicalReader.digit(byte) else { return nil }
+            if offset < 18 { value.high = value.high << 4 | UInt64(digit) } else { value.low = value.low << 4 | UInt64(digit) }
+        }
+        self = withUnsafeBytes(of: (value.high.bigEndian, value.low.bigEndian)) { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
     }
 }
