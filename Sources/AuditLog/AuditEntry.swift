@@ -77,16 +77,21 @@ public struct AuditEntry: Sendable, Hashable {
 
     /// Makes an entry and its canonical text.
     ///
-    /// - Parameter time: kept in microseconds.
+    /// - Parameters:
+    ///   - time: kept in microseconds.
+    ///   - reason: clipped to 4,096 bytes.
+    ///   - before: `.null` counts as absent, like `after`.
     public init(
         id: UUID, time: Date, actor: AuditActor, action: String, outcome: AuditOutcome, subject: Subject = Subject(), requestID: String? = nil,
         policyVersion: String? = nil, reason: String? = nil, before: JSONValue? = nil, after: JSONValue? = nil,
         details: [String: JSONValue] = [:]
     ) throws(AuditEntryError) {
+        let micros = (time.timeIntervalSince1970 * 1_000_000).rounded()
+        guard abs(micros) <= Double(JSONValue.largestInteger) else { throw .timeOutOfRange }
         try self.init(
-            id: id, timeMicros: Int64((time.timeIntervalSince1970 * 1_000_000).rounded()), actor: actor, action: action, outcome: outcome,
+            id: id, timeMicros: Int64(micros), actor: actor, action: action, outcome: outcome,
             subject: subject, requestID: requestID, policyVersion: policyVersion, reason: reason.map { Self.clip($0, to: 4096) },
-            before: before, after: after, details: details)
+            before: before == .null ? nil : before, after: after == .null ? nil : after, details: details)
     }
 
     private init(
@@ -132,54 +137,52 @@ public struct AuditEntry: Sendable, Hashable {
     /// RFC 6962 §2.1: the hash of this entry as a leaf.
     public var leafHash: MerkleHash { MerkleHash(leaf: canonicalText.utf8) }
 
-    /// Cuts text from outside to a length in characters, marks the cut, and replaces NUL, which the database can't hold.
+    private static let cutMark = "… [cut]"
+
+    /// Cuts text from outside to a length in bytes of UTF-8, marks the cut, and replaces NUL, which the database can't hold.
+    ///
+    /// In bytes, because one character can have any number of them, and an entry that grew too large would stop its act.
     public static func clip(_ text: String, to limit: Int) -> String {
-        let clean = text.contains("\u{0}") ? text.replacing("\u{0}", with: "\u{FFFD}") : text
-        return clean.count <= limit ? clean : clean.prefix(limit) + "… [cut]"
+        // No more than the limit's bytes are looked at, however long the text is.
+        var clean = ""
+        var length = 0
+        for scalar in text.unicodeScalars {
+            let kept = scalar == "\u{0}" ? "\u{FFFD}" : scalar
+            length += UTF8.width(kept)
+            guard length <= limit else { return marked(clean, limit: limit) }
+            clean.unicodeScalars.append(kept)
+        }
+        return clean
+    }
+
+    private static func marked(_ text: String, limit: Int) -> String {
+        let mark = limit >= cutMark.utf8.count ? cutMark : ""
+        var cut = text
+        while cut.utf8.count + mark.utf8.count > limit, cut.unicodeScalars.popLast() != nil {}
+        return cut + mark
     }
 }
 
 extension AuditEntry {
-    private struct Document: Decodable {
-        let schema: Int64
-        let id: UUID
-        let timeMicros: Int64
-        let actor: String
-        let actorAuth: String
-        let action: String
-        let outcome: AuditOutcome
-        let image: String?
-        let digest: String?
-        let environment: String?
-        let fromEnvironment: String?
-        let tags: [String]?
-        let promotionId: String?
-        let requestId: String?
-        let policyVersion: String?
-        let reason: String?
-        let before: JSONValue?
-        let after: JSONValue?
-        let details: [String: JSONValue]?
-    }
-
     /// Reads an entry back. The text must be canonical to the byte.
     public init(canonical text: String) throws(AuditEntryError) {
-        let document: Document
-        do { document = try JSONDecoder().decode(Document.self, from: Data(text.utf8)) } catch {
-            throw .malformed("it is not an entry's JSON")
-        }
-        guard document.schema == Self.schema else { throw .malformed("schema \(document.schema) is not known") }
-        guard let authentication = AuditActor.Authentication(rawValue: document.actorAuth) else {
-            throw .malformed("actorAuth '\(document.actorAuth)' is not known")
-        }
+        let fields = try EntryFields(Array(text.utf8))
+        guard let actor = fields.text(.actor), let action = fields.text(.action),
+            let authentication = fields.text(.actorAuth).flatMap(AuditActor.Authentication.init(rawValue:)),
+            let outcome = fields.text(.outcome).flatMap(AuditOutcome.init(rawValue:))
+        else { throw .malformed("a key is missing") }
+        var details: [String: JSONValue] = [:]
+        if case .object(let members) = try fields.value(.details) { details = members }
         try self.init(
-            id: document.id, timeMicros: document.timeMicros, actor: AuditActor(id: document.actor, authentication: authentication),
-            action: document.action, outcome: document.outcome,
+            id: fields.id, timeMicros: fields.timeMicros, actor: AuditActor(id: actor, authentication: authentication), action: action,
+            outcome: outcome,
             subject: Subject(
-                image: document.image, digest: document.digest, environment: document.environment,
-                fromEnvironment: document.fromEnvironment, tags: document.tags ?? [], promotionID: document.promotionId),
-            requestID: document.requestId, policyVersion: document.policyVersion, reason: document.reason, before: document.before,
-            after: document.after, details: document.details ?? [:])
-        guard canonicalText == text else { throw .notCanonical }
+                image: fields.text(.image), digest: fields.text(.digest), environment: fields.text(.environment),
+                fromEnvironment: fields.text(.fromEnvironment), tags: fields.tags.map(fields.reader.text),
+                promotionID: fields.text(.promotionId)),
+            requestID: fields.text(.requestId), policyVersion: fields.text(.policyVersion), reason: fields.text(.reason),
+            before: try fields.value(.before), after: try fields.value(.after), details: details)
+        // Swift's == takes composed and decomposed letters for the same; the hash doesn't.
+        guard canonicalText.utf8.elementsEqual(text.utf8) else { throw .notCanonical }
     }
 }

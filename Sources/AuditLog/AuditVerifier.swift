@@ -8,7 +8,7 @@ public struct StoredLeaf: Sendable {
     public let leafHash: MerkleHash
     /// The entry's text; `nil` where the entry is gone.
     public let canonicalText: String?
-    /// The columns that queries use, as they are stored.
+    /// The columns that queries use, as they are stored: any of those in `AuditEntry.columns`.
     public let columns: [String: String?]
 
     public init(index: Int64, id: UUID, leafHash: MerkleHash, canonicalText: String?, columns: [String: String?]) {
@@ -20,78 +20,64 @@ public struct StoredLeaf: Sendable {
     }
 }
 
-/// What is wrong with a log, and where it begins.
-public enum AuditFinding: Sendable, Hashable, CustomStringConvertible {
-    case missing(index: Int64)
-    case removed(index: Int64, id: UUID)
-    case changed(index: Int64, id: UUID)
-    case malformed(index: Int64, id: UUID, reason: String)
-    case columnDiffers(index: Int64, id: UUID, column: String)
-    case rootDiffers(size: UInt64)
-    case truncated(size: UInt64, checkpoint: UInt64)
-    case badCheckpoint(size: UInt64, reason: String)
-    case neverSequenced(id: UUID)
+/// A checkpoint as it is stored: the note is what counts, the columns beside it must say the same.
+public struct StoredCheckpoint: Sendable {
+    public let size: UInt64
+    public let note: String
+    /// The root beside the note, where there is one.
+    public let root: MerkleHash?
+    /// `MerkleFrontier.stored` at that size, where there is one.
+    public let frontier: [UInt8]?
 
-    public var description: String {
-        switch self {
-        case .missing(let index): "entry \(index) is missing from the tree"
-        case .removed(let index, let id): "entry \(index) (\(id)) was removed"
-        case .changed(let index, let id): "entry \(index) (\(id)) was changed: its text no longer has the hash in the tree"
-        case .malformed(let index, let id, let reason): "entry \(index) (\(id)) is malformed: \(reason)"
-        case .columnDiffers(let index, let id, let column): "entry \(index) (\(id)): column \(column) differs from the entry's text"
-        case .rootDiffers(let size): "the first \(size) entries do not give the root of the checkpoint signed at that size: one of them was rewritten, reordered or inserted"
-        case .truncated(let size, let checkpoint): "the log has \(size) entries, but a checkpoint was signed over \(checkpoint): its end was cut off"
-        case .badCheckpoint(let size, let reason): "the checkpoint over \(size) entries is not genuine: \(reason)"
-        case .neverSequenced(let id): "entry \(id) never got its place in the log"
-        }
+    public init(size: UInt64, note: String, root: MerkleHash? = nil, frontier: [UInt8]? = nil) {
+        self.size = size
+        self.note = note
+        self.root = root
+        self.frontier = frontier
     }
 }
 
-/// The result of a verification.
-public enum AuditVerification: Sendable, Hashable {
-    case intact(size: UInt64, root: MerkleHash, checkpoints: Int)
-    case broken(AuditFinding)
-}
-
-/// Checks a log from its first entry on, in O(log n) memory, and stops at the first finding.
+/// Checks a log from its first entry on, in O(log n) memory and the checkpoints, and stops at the first finding.
 public struct AuditVerifier: Sendable {
     private var frontier = MerkleFrontier()
-    private var checkpoints: [Checkpoint]
+    /// The checkpoints not yet reached, the smallest last.
+    private var checkpoints: [(checkpoint: Checkpoint, frontier: [UInt8]?)]
     private let checkpointCount: Int
+    /// Up to here, a checkpoint fits.
+    private var proven: UInt64 = 0
     private var finding: AuditFinding?
 
-    /// - Parameter notes: the signed checkpoints to check against, in any order.
-    public init(notes: [(size: UInt64, note: String)], keys: [CheckpointVerifier]) {
-        var opened: [Checkpoint] = []
-        for (size, note) in notes.sorted(by: { $0.size < $1.size }) {
+    /// - Parameter checkpoints: the signed checkpoints to check against, in any order.
+    public init(checkpoints stored: [StoredCheckpoint], keys: [CheckpointVerifier]) {
+        var opened: [(checkpoint: Checkpoint, frontier: [UInt8]?)] = []
+        for stored in stored.sorted(by: { $0.size < $1.size }) {
             do throws(CheckpointError) {
-                let checkpoint = try CheckpointVerifier.open(note, with: keys)
-                guard checkpoint.size == size else { throw .malformed("it is about \(checkpoint.size) entries") }
-                opened.append(checkpoint)
+                let checkpoint = try CheckpointVerifier.open(stored.note, with: keys)
+                guard checkpoint.size == stored.size else { throw .malformed("it is about \(checkpoint.size) entries") }
+                guard stored.root == nil || stored.root == checkpoint.root else { throw .malformed("another root stands beside it") }
+                opened.append((checkpoint, stored.frontier))
             } catch {
-                finding = finding ?? .badCheckpoint(size: size, reason: error.description)
+                finding = finding ?? .badCheckpoint(size: stored.size, reason: error.description)
             }
         }
         checkpoints = opened.reversed()
         checkpointCount = opened.count
+        if finding == nil { checkRoot() }
+    }
+
+    /// - Parameter notes: the signed checkpoints to check against, in any order.
+    public init(notes: [(size: UInt64, note: String)], keys: [CheckpointVerifier]) {
+        self.init(checkpoints: notes.map { StoredCheckpoint(size: $0.size, note: $0.note) }, keys: keys)
     }
 
     /// Checks the next entry. Answers whether there is any sense in going on.
     public mutating func add(_ leaf: StoredLeaf) -> Bool {
         guard finding == nil else { return false }
-        if let found = Self.check(leaf, expecting: Int64(frontier.size)) {
-            finding = found
-            return false
-        }
+        finding = Self.check(leaf, expecting: Int64(frontier.size))
+        guard finding == nil else { return false }
         frontier.append(leaf.leafHash)
-        while let next = checkpoints.last, next.size <= frontier.size {
-            checkpoints.removeLast()
-            if next.size == frontier.size, next.root != frontier.root {
-                finding = .rootDiffers(size: next.size)
-                return false
-            }
-        }
-        return true
+        checkRoot()
+        return finding == nil
     }
 
     /// Ends the check.
@@ -99,36 +85,49 @@ public struct AuditVerifier: Sendable {
     /// - Parameter unsequenced: an entry without a place that is older than the sequencer's promise.
     public func finish(unsequenced: UUID? = nil) -> AuditVerification {
         if let finding { return .broken(finding) }
-        if let beyond = checkpoints.first(where: { $0.size > frontier.size }) {
+        if let beyond = checkpoints.first?.checkpoint {
             return .broken(.truncated(size: frontier.size, checkpoint: beyond.size))
         }
         if let unsequenced { return .broken(.neverSequenced(id: unsequenced)) }
         return .intact(size: frontier.size, root: frontier.root, checkpoints: checkpointCount)
     }
 
+    private mutating func checkRoot() {
+        while let next = checkpoints.last, next.checkpoint.size == frontier.size {
+            checkpoints.removeLast()
+            guard next.checkpoint.root == frontier.root else {
+                finding = .rootDiffers(after: proven, size: frontier.size)
+                return
+            }
+            guard next.frontier == nil || next.frontier == frontier.stored else {
+                finding = .badCheckpoint(size: frontier.size, reason: "the frontier beside it is not the tree's")
+                return
+            }
+            proven = frontier.size
+        }
+    }
+
     private static func check(_ leaf: StoredLeaf, expecting index: Int64) -> AuditFinding? {
-        guard leaf.index == index else { return .missing(index: index) }
+        guard leaf.index == index else { return leaf.index < index ? .duplicate(index: leaf.index) : .missing(index: index) }
         guard let text = leaf.canonicalText else { return .removed(index: index, id: leaf.id) }
-        guard MerkleHash(leaf: text.utf8) == leaf.leafHash else { return .changed(index: index, id: leaf.id) }
-        let entry: AuditEntry
-        do throws(AuditEntryError) { entry = try AuditEntry(canonical: text) } catch {
+        let bytes = Array(text.utf8)
+        guard MerkleHash(leaf: bytes) == leaf.leafHash else { return .changed(index: index, id: leaf.id) }
+        let fields: EntryFields
+        do throws(AuditEntryError) { fields = try EntryFields(bytes) } catch {
             return .malformed(index: index, id: leaf.id, reason: error.description)
         }
-        guard entry.id == leaf.id else { return .columnDiffers(index: index, id: leaf.id, column: "id") }
-        let expected = entry.columns
-        for (column, value) in leaf.columns.sorted(by: { $0.key < $1.key }) where expected[column] != .some(value) {
-            return .columnDiffers(index: index, id: leaf.id, column: column)
-        }
-        return nil
+        guard fields.id == leaf.id else { return .columnDiffers(index: index, id: leaf.id, column: "id") }
+        let wrong = leaf.columns.filter { column, stored in fields.agrees(column: column, with: stored) != true }
+        return wrong.keys.min().map { .columnDiffers(index: index, id: leaf.id, column: $0) }
     }
 }
 
 extension AuditEntry {
-    /// The query columns as they follow from the text.
+    /// The query columns as they follow from the text; `occurred_at` in microseconds since 1970.
     public var columns: [String: String?] {
         [
             "action": action, "actor": actor.id, "outcome": outcome.rawValue, "image": subject.image, "digest": subject.digest,
-            "environment": subject.environment, "promotion_id": subject.promotionID,
+            "environment": subject.environment, "promotion_id": subject.promotionID, "occurred_at": String(timeMicros),
         ]
     }
 }

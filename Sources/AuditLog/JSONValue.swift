@@ -15,6 +15,7 @@ public enum JSONValue: Sendable, Hashable {
 public enum AuditEntryError: Error, Sendable, Hashable, CustomStringConvertible {
     case tooLarge(bytes: Int, limit: Int)
     case integerOutOfRange(Int64)
+    case timeOutOfRange
     case forbiddenCharacter(field: String)
     case tooDeep(limit: Int)
     case malformed(String)
@@ -24,6 +25,7 @@ public enum AuditEntryError: Error, Sendable, Hashable, CustomStringConvertible 
         switch self {
         case .tooLarge(let bytes, let limit): "the entry has \(bytes) bytes, more than the limit of \(limit)"
         case .integerOutOfRange(let value): "\(value) is beyond the integers that every JSON reader keeps exactly"
+        case .timeOutOfRange: "the time is beyond what microseconds since 1970 hold exactly"
         case .forbiddenCharacter(let field): "\(field) holds a NUL character"
         case .tooDeep(let limit): "details are nested deeper than \(limit)"
         case .malformed(let reason): "not an audit entry: \(reason)"
@@ -37,20 +39,22 @@ extension JSONValue {
     static let maximumDepth = 16
 
     /// Appends the canonical form (RFC 8785): keys sorted by UTF-16 code units, shortest escapes, no white space.
-    func appendCanonical(to text: inout String, depth: Int = 0) throws(AuditEntryError) {
+    ///
+    /// - Parameter field: what the value belongs to, for the error.
+    func appendCanonical(to text: inout String, depth: Int = 0, field: String = "the entry") throws(AuditEntryError) {
         guard depth <= Self.maximumDepth else { throw .tooDeep(limit: Self.maximumDepth) }
         switch self {
         case .null: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let value):
-            guard abs(value) <= Self.largestInteger else { throw .integerOutOfRange(value) }
+            guard (-Self.largestInteger...Self.largestInteger).contains(value) else { throw .integerOutOfRange(value) }
             text += String(value)
-        case .string(let value): try Self.appendQuoted(value, to: &text)
+        case .string(let value): try Self.appendQuoted(value, to: &text, field: field)
         case .array(let values):
             text += "["
             for (index, value) in values.enumerated() {
                 if index > 0 { text += "," }
-                try value.appendCanonical(to: &text, depth: depth + 1)
+                try value.appendCanonical(to: &text, depth: depth + 1, field: field)
             }
             text += "]"
         case .object(let members):
@@ -58,17 +62,17 @@ extension JSONValue {
             for (index, key) in members.keys.sorted(by: Self.precedes).enumerated() {
                 guard let value = members[key] else { continue }
                 if index > 0 { text += "," }
-                try Self.appendQuoted(key, to: &text)
+                try Self.appendQuoted(key, to: &text, field: field)
                 text += ":"
-                try value.appendCanonical(to: &text, depth: depth + 1)
+                try value.appendCanonical(to: &text, depth: depth + 1, field: depth == 0 ? key : field)
             }
             text += "}"
         }
     }
 
-    private static func precedes(_ lhs: String, _ rhs: String) -> Bool { lhs.utf16.lexicographicallyPrecedes(rhs.utf16) }
+    static func precedes(_ lhs: String, _ rhs: String) -> Bool { lhs.utf16.lexicographicallyPrecedes(rhs.utf16) }
 
-    private static func appendQuoted(_ value: String, to text: inout String) throws(AuditEntryError) {
+    private static func appendQuoted(_ value: String, to text: inout String, field: String) throws(AuditEntryError) {
         text += "\""
         for scalar in value.unicodeScalars {
             switch scalar {
@@ -80,7 +84,7 @@ extension JSONValue {
             case "\r": text += "\\r"
             case "\t": text += "\\t"
             // PostgreSQL's text and jsonb can't hold it.
-            case "\u{00}": throw .forbiddenCharacter(field: "a text")
+            case "\u{00}": throw .forbiddenCharacter(field: field)
             case "\u{01}"..<"\u{20}":
                 let hex = String(scalar.value, radix: 16)
                 text += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex

@@ -3,37 +3,66 @@ import Foundation
 
 /// A node of the Merkle tree: SHA-256 with RFC 6962's domain separation.
 public struct MerkleHash: Sendable, Hashable, CustomStringConvertible {
-    public let bytes: [UInt8]
+    // Four words rather than an array: a verification makes millions of these.
+    private let words: SIMD4<UInt64>
 
     /// `nil` where there are not 32 bytes.
     public init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
-        self.bytes = bytes
+        words = Self.words(bytes)
+    }
+
+    /// `nil` where there are not 64 hexadecimal digits, lower case.
+    public init?(hex: String) {
+        self.init(hex: Array(hex.utf8)[...])
+    }
+
+    init?(hex: ArraySlice<UInt8>) {
+        guard hex.count == 64 else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        for at in stride(from: hex.startIndex, to: hex.endIndex, by: 2) {
+            guard let high = CanonicalReader.digit(hex[at]), let low = CanonicalReader.digit(hex[at + 1]) else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        words = Self.words(bytes)
     }
 
     /// The hash of a leaf: SHA-256(0x00 ‖ data).
     public init(leaf data: some Sequence<UInt8>) {
         var hash = SHA256()
-        hash.update(data: [0])
-        hash.update(data: Array(data))
-        bytes = Array(hash.finalize())
+        withUnsafeBytes(of: UInt8(0)) { hash.update(bufferPointer: $0) }
+        let isDone: Void? = data.withContiguousStorageIfAvailable { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+        if isDone == nil { hash.update(data: Array(data)) }
+        words = Self.words(hash.finalize())
     }
 
     /// The hash of an inner node: SHA-256(0x01 ‖ left ‖ right).
     public init(_ left: MerkleHash, _ right: MerkleHash) {
         var hash = SHA256()
-        hash.update(data: [1])
-        hash.update(data: left.bytes)
-        hash.update(data: right.bytes)
-        bytes = Array(hash.finalize())
+        withUnsafeBytes(of: UInt8(1)) { hash.update(bufferPointer: $0) }
+        withUnsafeBytes(of: (left.words, right.words)) { hash.update(bufferPointer: $0) }
+        words = Self.words(hash.finalize())
     }
 
-    private init(raw: [UInt8]) { bytes = raw }
+    private init(digest: SHA256Digest) { words = Self.words(digest) }
 
     /// The root of a tree without leaves: SHA-256 of nothing.
-    public static let empty = MerkleHash(raw: Array(SHA256.hash(data: [UInt8]())))
+    public static let empty = MerkleHash(digest: SHA256.hash(data: [UInt8]()))
 
-    public var description: String { bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+    public var bytes: [UInt8] { withUnsafeBytes(of: words) { Array($0) } }
+
+    public var description: String { Self.hex(bytes) }
+
+    static func hex(_ bytes: some Collection<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    /// The words keep the bytes' order in memory.
+    private static func words(_ bytes: some ContiguousBytes) -> SIMD4<UInt64> {
+        bytes.withUnsafeBytes { $0.loadUnaligned(as: SIMD4<UInt64>.self) }
+    }
 }
 
 /// The right edge of a Merkle tree: enough to append leaves and know the root, in O(log n) space.
