@@ -62,8 +62,9 @@ struct EngineImageTransfer: ImageTransfer {
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport {
         let began = ContinuousClock.now
         let report: TransferReport
+        let (source, targets) = (try source(order), try targets(order))
         do throws(TransferError) {
-            report = try await engine.copy(order.digest, from: try source(order), to: try targets(order)) { moved in
+            report = try await engine.copy(order.digest, from: source, to: targets) { moved in
                 progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))
             }
         } catch { throw PromotionFailure(error) }

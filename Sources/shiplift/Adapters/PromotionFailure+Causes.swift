@@ -1,3 +1,4 @@
+import OCI
 import HTTPTransport
 import PromotionCore
 import Registry

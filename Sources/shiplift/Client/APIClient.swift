@@ -61,14 +61,28 @@ struct APIClient: Sendable {
         settings.stallTimeout = timeout
         let request = HTTPRequest(method, url, fields: headers, body: try body.map { Array(try APIJSON.encoder().encode($0)) })
         let response: HTTPResponse
-        do { response = try await http.send(request, settings: settings, maximumBodyBytes: Self.maximumBytes) } catch let error as HTTPTransportError {
+        do { response = try await http.send(request, settings: settings, maximumBodyBytes: Self.maximumBytes) } catch {
             throw ClientError.unreachable("the service can't be reached: \(error)")
         }
         let data = Data(response.body)
         if response.status < 400 { return data }
-        do { throw try APIJSON.decoder().decode(ProblemResource.self, from: data) } catch let error as DecodingError {
-            _ = error
-            throw ClientError.unexpected("the service answered \(response.status) without saying why")
+        throw Self.failure(data, status: response.status)
+    }
+
+    /// Hands an answer of any size on, piece by piece.
+    func stream(_ path: String, _ sink: (Data) -> Void) async throws {
+        var headers = HTTPFields()
+        try headers.append("Authorization", "Bearer \(token.reveal())")
+        let request = HTTPRequest(.get, try base.resolving(path), fields: headers)
+        try await http.withDownload(request, settings: ConnectionSettings()) { head, body in
+            guard head.status < 400 else { throw Self.failure(Data(try await body.collect(upTo: 1 << 20)), status: head.status) }
+            for try await chunk in body { sink(Data(chunk)) }
+        }
+    }
+
+    private static func failure(_ data: Data, status: Int) -> any Error {
+        do { return try APIJSON.decoder().decode(ProblemResource.self, from: data) } catch {
+            return ClientError.unexpected("the service answered \(status) without saying why")
         }
     }
 

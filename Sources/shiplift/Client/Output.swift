@@ -2,7 +2,7 @@ import APIModel
 import Foundation
 
 /// What a pipeline branches on.
-enum ExitStatus: Int32 {
+enum ExitStatus: Int32, Error {
     case done = 0
     case usage = 2
     case denied = 3
@@ -24,7 +24,7 @@ enum ExitStatus: Int32 {
 enum Output {
     static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-    static func line(_ text: String = "") { print(text) }
+    static func line(_ text: String = "") { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
     static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 

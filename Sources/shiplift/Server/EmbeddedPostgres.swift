@@ -158,7 +158,7 @@ struct EmbeddedPostgres {
         process.currentDirectoryURL = URL(fileURLWithPath: "/")
         process.standardInput = FileHandle.nullDevice
         if let output {
-            if !FileManager.default.fileExists(atPath: output.path) { FileManager.default.createFile(atPath: output.path, contents: nil) }
+            if !FileManager.default.fileExists(atPath: output.path) { try Data().write(to: output) }
             let handle = try FileHandle(forWritingTo: output)
             try handle.seekToEnd()
             process.standardOutput = handle

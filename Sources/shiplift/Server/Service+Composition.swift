@@ -1,3 +1,4 @@
+import UnixSignals
 import API
 import AuditLog
 import Foundation
@@ -157,7 +158,7 @@ struct ShipliftService {
         let made = try await tokens.create(name: "first-admin", grant: .admin, lifetime: .seconds(365 * 86_400), by: .service, requestID: nil)
         let file = configuration.dataFolder.appendingPathComponent("admin-token")
         try SecretFile.write(made.secret.reveal() + "\n", to: file)
-        print("admin token: \(made.secret.reveal())\n(shown once; also in \(file.path), readable by you alone)")
+        Output.line("admin token: \(made.secret.reveal())\n(shown once; also in \(file.path), readable by you alone)")
     }
 
     private static func readiness(_ pool: PostgresPool, _ trail: PostgresAuditTrail, _ policies: FolderPolicySource) async -> [String: String?] {

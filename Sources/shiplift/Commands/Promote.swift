@@ -1,0 +1,172 @@
+import HTTPTransport
+import APIModel
+import ArgumentParser
+import Foundation
+
+/// `shiplift promote`
+struct Promote: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Promotes an image from one environment to another.",
+        discussion: """
+            Examples:
+              shiplift promote shop/api:1.4.2 --from dev --to test --wait
+              shiplift promote shop/api@sha256:4f5e… --from staging --to production --target-tag 1.4.2 --wait --timeout 600
+              shiplift promote shop/api:1.4.2 --from staging --to production --dry-run -o json
+            """)
+
+    @Argument(help: "IMAGE:TAG or IMAGE@DIGEST.")
+    var image: ImageArgument
+    @Option(help: "The environment it is in.")
+    var from: String
+    @Option(help: "The environment it shall be in.")
+    var to: String
+    @Option(help: "A tag at the target; may be given several times. Without it, policy names them.")
+    var targetTag: [String] = []
+    @Option(help: "Why; kept in the audit log.")
+    var reason: String?
+    @Flag(help: "Wait for the end.")
+    var wait = false
+    @Option(help: "Longest wait, in seconds.")
+    var timeout = 900
+    @Flag(help: "Show decision and plan; do nothing.")
+    var dryRun = false
+    @Option(help: "Makes repeating this command safe, for example the pipeline's run id.")
+    var idempotencyKey: String?
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        let client = try service.client()
+        let body = PromotionRequestBody(
+            image: image.image, from: from, to: to, tag: image.tag, digest: image.digest, targetTags: targetTag.isEmpty ? nil : targetTag, reason: reason,
+            dryRun: dryRun ? true : nil)
+        if dryRun { return try await show(client, body) }
+        var fields: [(String, String)] = []
+        if let idempotencyKey { fields.append(("Idempotency-Key", idempotencyKey)) }
+        if wait { fields.append(("Prefer", "wait=1")) }
+        let promotion: PromotionResource = try await client.post("/v1/promotions", body, fields: fields)
+        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: wait, timeout: timeout)
+    }
+
+    private func show(_ client: APIClient, _ body: PromotionRequestBody) async throws {
+        let result: DryRunResource = try await client.post("/v1/promotions", body)
+        if service.isJSON { try Output.json(result) } else {
+            Output.line("\(result.image)@\(result.digest)  \(result.from) → \(result.to): would be \(result.decision.outcome == "allow" ? "allowed" : "denied")")
+            for gate in result.decision.gates { Output.line("  \(gate.outcome == "allow" ? "✓" : "✗") \(gate.gate): \(gate.reason)  (\(gate.source))") }
+            for step in result.steps ?? [] {
+                Output.line("  \(step.action.padding(toLength: 8, withPad: " ", startingAt: 0))\(step.registry)  \(Output.short(step.digest))  \(Output.bytes(step.size))\(step.detail.map { "  " + $0 } ?? "")")
+            }
+        }
+        if result.decision.outcome != "allow" { throw result.decision.outcome == "wait" ? ExitStatus.pending : ExitStatus.denied }
+    }
+}
+
+/// Follows a promotion to its end and says what came of it.
+struct Follow {
+    let client: APIClient
+    let isJSON: Bool
+
+    func end(of promotion: PromotionResource, wait: Bool, timeout: Int) async throws {
+        var current = promotion
+        let deadline = ContinuousClock.now + .seconds(timeout)
+        while wait, !current.isFinal, ContinuousClock.now < deadline {
+            if !isJSON { Output.progress(current) }
+            let data = try await client.send(.get, "/v1/promotions/\(current.id)", fields: [("Prefer", "wait=1")])
+            current = try APIJSON.decoder().decode(PromotionResource.self, from: data)
+        }
+        if !isJSON { Output.endProgress() }
+        if isJSON { try Output.json(current) } else { Output.promotion(current) }
+        guard wait || current.isFinal else { return }
+        let status = ExitStatus(state: current.state)
+        if status != .done { throw status }
+    }
+}
+
+/// `shiplift status`
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows a promotion: its state, the decision with its reasons, what was moved.",
+        discussion: "Example:\n  shiplift status 0192f0c1-2345-7abc-8def-0123456789ab --wait")
+
+    @Argument(help: "The promotion's id.")
+    var id: String
+    @Flag(help: "Wait for the end.")
+    var wait = false
+    @Option(help: "Longest wait, in seconds.")
+    var timeout = 900
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        let client = try service.client()
+        let promotion: PromotionResource = try await client.get("/v1/promotions/\(try PathSegment.id(id))")
+        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: wait, timeout: timeout)
+    }
+}
+
+/// `shiplift promotions`
+struct ListPromotions: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "promotions",
+        abstract: "Lists promotions, the newest first.", discussion: "Example:\n  shiplift promotions --to production --state failed,denied")
+
+    @Option var image: String?
+    @Option var from: String?
+    @Option var to: String?
+    @Option(help: "One state, or several with commas.")
+    var state: String?
+    @Option var limit = 20
+    @Option(help: "Where to go on: the last page's 'next'.")
+    var cursor: String?
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        let page: PageResource<PromotionResource> = try await service.client().get(
+            "/v1/promotions",
+            query: [("image", image), ("from", from), ("to", to), ("state", state), ("limit", String(limit)), ("cursor", cursor)])
+        if service.isJSON { return try Output.json(page) }
+        Output.table(
+            ["ID", "CREATED", "IMAGE", "FROM", "TO", "STATE", "DIGEST"],
+            page.items.map {
+                [$0.id, Output.time($0.createdAt), $0.image + ($0.tag.map { ":" + $0 } ?? ""), $0.from, $0.to, $0.state, Output.short($0.digest)]
+            })
+        if let next = page.next { Output.line("more: --cursor \(next)") }
+    }
+}
+
+/// `shiplift cancel`
+struct Cancel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Cancels a promotion that has not begun to move tags.")
+    @Argument(help: "The promotion's id.")
+    var id: String
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        let promotion: PromotionResource = try await service.client().post("/v1/promotions/\(try PathSegment.id(id))/cancel", [String: String]())
+        if service.isJSON { try Output.json(promotion) } else { Output.promotion(promotion) }
+    }
+}
+
+/// `shiplift retry`
+struct Retry: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Asks again for a promotion that failed, was denied or cancelled.")
+    @Argument(help: "The promotion's id.")
+    var id: String
+    @Flag(help: "Wait for the end.")
+    var wait = false
+    @Option(help: "Longest wait, in seconds.")
+    var timeout = 900
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        let client = try service.client()
+        let promotion: PromotionResource = try await client.post("/v1/promotions/\(try PathSegment.id(id))/retry", [String: String]())
+        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: wait, timeout: timeout)
+    }
+}
+
+/// A caller's text as one segment of a path.
+enum PathSegment {
+    static func id(_ text: String) throws -> String {
+        guard let uuid = UUID(uuidString: text) else { throw ClientError.notConfigured("'\(text)' is no id: ids are UUIDs") }
+        return uuid.uuidString.lowercased()
+    }
+}

@@ -1,0 +1,71 @@
+import HTTPTransport
+import APIModel
+import ArgumentParser
+import Foundation
+
+/// `shiplift token`
+struct TokenCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "token", abstract: "Makes, lists and revokes API tokens.", subcommands: [Create.self, List.self, Revoke.self])
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Makes a token and shows its secret once.",
+            discussion: """
+                Examples:
+                  shiplift token create auditor --role reader
+                  shiplift token create shop-ci --role promoter --image 'shop/**' --environment test --environment staging --days 30
+                """)
+        @Argument(help: "What it is for; unique among tokens in use.")
+        var name: String
+        @Option(help: "reader, promoter or admin.")
+        var role: String
+        @Option(help: "Images it may promote (glob); may be given several times. Without it, all.")
+        var image: [String] = []
+        @Option(help: "Environments it may promote to; may be given several times. Without it, all.")
+        var environment: [String] = []
+        @Option(help: "Days until it expires, 1 to 365.")
+        var days = 90
+        @OptionGroup var service: ServiceOptions
+
+        func run() async throws {
+            let token: TokenResource = try await service.client().post(
+                "/v1/tokens", TokenRequestBody(name: name, role: role, images: image, environments: environment, expiresInDays: days))
+            if service.isJSON { return try Output.json(token) }
+            Output.line(token.secret ?? "")
+            Output.error("token \(token.name) (\(token.role)), expires \(Output.time(token.expiresAt)); the secret is shown this once")
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Lists tokens, without their secrets.")
+        @OptionGroup var service: ServiceOptions
+
+        func run() async throws {
+            let page: PageResource<TokenResource> = try await service.client().get("/v1/tokens")
+            if service.isJSON { return try Output.json(page) }
+            Output.table(
+                ["ID", "NAME", "ROLE", "IMAGES", "ENVIRONMENTS", "ENDS WITH", "EXPIRES", "REVOKED", "LAST USED"],
+                page.items.map {
+                    [
+                        $0.id, $0.name, $0.role, $0.images.isEmpty ? "all" : $0.images.joined(separator: ","),
+                        $0.environments.isEmpty ? "all" : $0.environments.joined(separator: ","), "…" + $0.hint, Output.time($0.expiresAt),
+                        Output.time($0.revokedAt), Output.time($0.lastUsedOn),
+                    ]
+                })
+        }
+    }
+
+    struct Revoke: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Ends a token at once.")
+        @Argument(help: "The token's id.")
+        var id: String
+        @OptionGroup var service: ServiceOptions
+
+        func run() async throws {
+            let data = try await service.client().send(.delete, "/v1/tokens/\(try PathSegment.id(id))")
+            let token = try APIJSON.decoder().decode(TokenResource.self, from: data)
+            if service.isJSON { try Output.json(token) } else { Output.line("token \(token.name) is revoked") }
+        }
+    }
+}
