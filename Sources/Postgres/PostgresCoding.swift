@@ -101,7 +101,8 @@ extension Array: PostgresEncodable where Element: PostgresArrayElement {
     public static var postgresOID: UInt32 { Element.arrayOID }
     /// One dimension, lower bound 1, no NULLs.
     public var postgresBytes: [UInt8] {
-        if let bytes = self as? [UInt8] { return bytes }
+        // An empty array of anything casts to [UInt8]: the element's type decides.
+        if Element.self == UInt8.self, let bytes = self as? [UInt8] { return bytes }
         var result = Int32(isEmpty ? 0 : 1).bigEndianBytes + Int32(0).bigEndianBytes + Element.postgresOID.bigEndianBytes
         guard !isEmpty else { return result }
         result += Int32(count).bigEndianBytes + Int32(1).bigEndianBytes

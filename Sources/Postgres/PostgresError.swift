@@ -24,6 +24,9 @@ public struct SQLState: RawRepresentable, Sendable, Hashable, CustomStringConver
 
     /// Whether the connection is gone with this error: class 08 and the server's shutdown states.
     var endsConnection: Bool { rawValue.hasPrefix("08") || rawValue.hasPrefix("57P") }
+
+    /// Whether it is part of normal work: lost races and cancelled statements.
+    var isExpected: Bool { [.uniqueViolation, .serializationFailure, .deadlockDetected, .queryCanceled].contains(self) }
 }
 
 /// An error that the server reported.

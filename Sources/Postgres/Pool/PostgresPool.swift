@@ -28,8 +28,15 @@ public actor PostgresPool {
             return result
         } catch {
             await release(connection)
+            report(error)
             throw error
         }
+    }
+
+    /// The server's own words go to the log and no further: they may quote data.
+    private nonisolated func report(_ error: any Error) {
+        guard case PostgresError.server(let server) = error, !server.state.isExpected else { return }
+        logger.warning("PostgreSQL refused a statement", metadata: ["state": "\(server.state)", "message": "\(server.message)"])
     }
 
     /// Runs `body` in one transaction; the whole of it again on a serialization failure or deadlock.
