@@ -117,17 +117,20 @@ public struct AuditVerifier: Sendable {
             return .malformed(index: index, id: leaf.id, reason: error.description)
         }
         guard fields.id == leaf.id else { return .columnDiffers(index: index, id: leaf.id, column: "id") }
-        let wrong = leaf.columns.filter { column, stored in fields.agrees(column: column, with: stored) != true }
+        let wrong = leaf.columns.filter { column, stored in
+            column == "leaf_hash" ? stored != leaf.leafHash.description : fields.agrees(column: column, with: stored) != true
+        }
         return wrong.keys.min().map { .columnDiffers(index: index, id: leaf.id, column: $0) }
     }
 }
 
 extension AuditEntry {
-    /// The query columns as they follow from the text; `occurred_at` in microseconds since 1970.
+    /// The columns as they follow from the text; `occurred_at` in microseconds since 1970, `leaf_hash` in lower-case hexadecimal.
     public var columns: [String: String?] {
         [
             "action": action, "actor": actor.id, "outcome": outcome.rawValue, "image": subject.image, "digest": subject.digest,
             "environment": subject.environment, "promotion_id": subject.promotionID, "occurred_at": String(timeMicros),
+            "leaf_hash": leafHash.description,
         ]
     }
 }

@@ -112,6 +112,19 @@ struct CheckpointTests {
         #expect(throws: CheckpointError.otherOrigin("a\nb")) { try signer.sign(Checkpoint(origin: "a\nb", size: 1, root: .empty)) }
     }
 
+    @Test("a note signed elsewhere by the same seed is ours; one by another log's key under our name is not")
+    func signedByAnotherImplementation() throws {
+        let body = "audit.example/log\n8\ntBP0fRPuL+bIRbLuFBr4HehY307FSaWLeXC7lmRbyNI=\n\n"
+        // Both made with Python's `cryptography`; the root is that of the one leaf 0x01.
+        let ours = "TD7Nd4uIG046AgKO/1maSoDPLuRfWAhrNJKH5ASni+FKnHalOahUTO/8MI1dxDrY2N0MORgmwrLWVaphitDSyf1svQo="
+        let theirs = "DM4Hf2qCYY3sSnopLriIld3y5sFhPaB9YgLAp1szzQMCBDE8PGoQIEVWP8MwsBhPJOKGM50kx7zZWxQ7+O6ykboWfAY="
+        #expect(try open(body + "\u{2014} audit.example/log \(ours)\n") == checkpoint)
+        let elsewhere = try CheckpointSigner(name: "other.example/log", seed: Data(repeating: 9, count: 32))
+        #expect(throws: CheckpointError.otherOrigin("audit.example/log")) {
+            try CheckpointVerifier.open(body + "\u{2014} other.example/log \(theirs)\n", with: [signer.verifier, elsewhere.verifier])
+        }
+    }
+
     @Test("text that is no public key is refused", arguments: [
         "", "a", "a+b+c", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
         "PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "Peter+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
