@@ -63,7 +63,8 @@ public struct AuditEntry: Sendable, Hashable {
         public var promotionID: String?
 
         public init(
-            image: String? = nil, digest: String? = nil, environment: String? = nil, fromEnvironment: String? = nil, tags: [String] = [],
+            image: String? = nil, digest: String? = nil, environment: String? = nil, fromEnvironment: String? = nil,
+            tags: [String] = [],
             promotionID: String? = nil
         ) {
             self.image = image
@@ -82,7 +83,8 @@ public struct AuditEntry: Sendable, Hashable {
     ///   - reason: clipped to 4,096 bytes.
     ///   - before: `.null` counts as absent, like `after`.
     public init(
-        id: UUID, time: Date, actor: AuditActor, action: String, outcome: AuditOutcome, subject: Subject = Subject(), requestID: String? = nil,
+        id: UUID, time: Date, actor: AuditActor, action: String, outcome: AuditOutcome, subject: Subject = Subject(),
+        requestID: String? = nil,
         policyVersion: String? = nil, reason: String? = nil, before: JSONValue? = nil, after: JSONValue? = nil,
         details: [String: JSONValue] = [:]
     ) throws(AuditEntryError) {
@@ -90,12 +92,14 @@ public struct AuditEntry: Sendable, Hashable {
         guard abs(micros) <= Double(JSONValue.largestInteger) else { throw .timeOutOfRange }
         try self.init(
             id: id, timeMicros: Int64(micros), actor: actor, action: action, outcome: outcome,
-            subject: subject, requestID: requestID, policyVersion: policyVersion, reason: reason.map { Self.clip($0, to: 4096) },
+            subject: subject, requestID: requestID, policyVersion: policyVersion,
+            reason: reason.map { Self.clip($0, to: 4096) },
             before: before == .null ? nil : before, after: after == .null ? nil : after, details: details)
     }
 
     private init(
-        id: UUID, timeMicros: Int64, actor: AuditActor, action: String, outcome: AuditOutcome, subject: Subject, requestID: String?,
+        id: UUID, timeMicros: Int64, actor: AuditActor, action: String, outcome: AuditOutcome, subject: Subject,
+        requestID: String?,
         policyVersion: String?, reason: String?, before: JSONValue?, after: JSONValue?, details: [String: JSONValue]
     ) throws(AuditEntryError) {
         self.id = id
@@ -111,13 +115,15 @@ public struct AuditEntry: Sendable, Hashable {
         self.after = after
         self.details = details
         var members: [String: JSONValue] = [
-            "schema": .integer(Self.schema), "id": .string(id.uuidString.lowercased()), "timeMicros": .integer(timeMicros),
+            "schema": .integer(Self.schema), "id": .string(id.uuidString.lowercased()),
+            "timeMicros": .integer(timeMicros),
             "actor": .string(actor.id), "actorAuth": .string(actor.authentication.rawValue), "action": .string(action),
             "outcome": .string(outcome.rawValue),
         ]
         let texts: [(String, String?)] = [
             ("image", subject.image), ("digest", subject.digest), ("environment", subject.environment),
-            ("fromEnvironment", subject.fromEnvironment), ("promotionId", subject.promotionID), ("requestId", requestID),
+            ("fromEnvironment", subject.fromEnvironment), ("promotionId", subject.promotionID),
+            ("requestId", requestID),
             ("policyVersion", policyVersion), ("reason", reason),
         ]
         for (key, text) in texts { members[key] = text.map(JSONValue.string) }
@@ -127,7 +133,9 @@ public struct AuditEntry: Sendable, Hashable {
         if !details.isEmpty { members["details"] = .object(details) }
         var text = ""
         try JSONValue.object(members).appendCanonical(to: &text)
-        guard text.utf8.count <= Self.maximumBytes else { throw .tooLarge(bytes: text.utf8.count, limit: Self.maximumBytes) }
+        guard text.utf8.count <= Self.maximumBytes else {
+            throw .tooLarge(bytes: text.utf8.count, limit: Self.maximumBytes)
+        }
         canonicalText = text
     }
 
@@ -174,13 +182,15 @@ extension AuditEntry {
         var details: [String: JSONValue] = [:]
         if case .object(let members) = try fields.value(.details) { details = members }
         try self.init(
-            id: fields.id, timeMicros: fields.timeMicros, actor: AuditActor(id: actor, authentication: authentication), action: action,
+            id: fields.id, timeMicros: fields.timeMicros, actor: AuditActor(id: actor, authentication: authentication),
+            action: action,
             outcome: outcome,
             subject: Subject(
                 image: fields.text(.image), digest: fields.text(.digest), environment: fields.text(.environment),
                 fromEnvironment: fields.text(.fromEnvironment), tags: fields.tags.map(fields.reader.text),
                 promotionID: fields.text(.promotionId)),
-            requestID: fields.text(.requestId), policyVersion: fields.text(.policyVersion), reason: fields.text(.reason),
+            requestID: fields.text(.requestId), policyVersion: fields.text(.policyVersion),
+            reason: fields.text(.reason),
             before: try fields.value(.before), after: try fields.value(.after), details: details)
         // Swift's == takes composed and decomposed letters for the same; the hash doesn't.
         guard canonicalText.utf8.elementsEqual(text.utf8) else { throw .notCanonical }

@@ -25,7 +25,8 @@ public enum AuditExportLine: Sendable, Hashable {
         case .header: return Self.headerText
         case .checkpoint(let note): return try Self.canonical(["checkpoint": .string(note)])
         case .leaf(let index, let id, let leafHash, let text):
-            return #"{"index":\#(index),"id":"\#(id.uuidString.lowercased())","leafHash":"\#(leafHash)","entry":\#(text)}"#
+            return
+                #"{"index":\#(index),"id":"\#(id.uuidString.lowercased())","leafHash":"\#(leafHash)","entry":\#(text)}"#
         case .end(let size, let root):
             guard let size = Int64(exactly: size) else { throw .integerOutOfRange(.max) }
             return try Self.canonical(["root": .string(root.description), "size": .integer(size)])
@@ -52,7 +53,8 @@ public enum AuditExportLine: Sendable, Hashable {
             self = .header
         } else if case .string(let note)? = members["checkpoint"], members.count == 1 {
             self = .checkpoint(note: note)
-        } else if case .string(let digits)? = members["root"], case .integer(let size)? = members["size"], members.count == 2,
+        } else if case .string(let digits)? = members["root"], case .integer(let size)? = members["size"],
+            members.count == 2,
             let root = MerkleHash(hex: digits), let size = UInt64(exactly: size)
         {
             self = .end(size: size, root: root)
@@ -89,7 +91,8 @@ public enum AuditExportError: Error, Sendable, Hashable, CustomStringConvertible
     public var description: String {
         switch self {
         case .malformed(let line, let reason): "line \(line) is not of an audit export: \(reason)"
-        case .misplaced(let line): "line \(line) stands where it can't: an export is a header, checkpoints, leaves, an end"
+        case .misplaced(let line):
+            "line \(line) stands where it can't: an export is a header, checkpoints, leaves, an end"
         case .tooManyCheckpoints(let limit): "more than \(limit) checkpoints"
         case .endDiffers(let line): "line \(line), the export's end, is not about the leaves before it"
         case .incomplete(let lines): "after \(lines) lines the export has no end: it was cut off"
@@ -126,20 +129,25 @@ public struct AuditExportVerifier: Sendable {
         switch (line, place) {
         case (.header, .start): place = .checkpoints
         case (.checkpoint(let note), .checkpoints): try append(note)
-        case (.leaf(let index, let id, let leafHash, let text), .checkpoints), (.leaf(let index, let id, let leafHash, let text), .leaves):
+        case (.leaf(let index, let id, let leafHash, let text), .checkpoints),
+            (.leaf(let index, let id, let leafHash, let text), .leaves):
             beginLeaves()
             return verifier.add(StoredLeaf(index: index, id: id, leafHash: leafHash, canonicalText: text, columns: [:]))
         case (.end(let size, let root), .checkpoints), (.end(let size, let root), .leaves):
             beginLeaves()
             place = .end
-            if case .intact(let seen, let computed, _) = verifier.finish(), seen != size || computed != root { throw .endDiffers(line: lines) }
+            if case .intact(let seen, let computed, _) = verifier.finish(), seen != size || computed != root {
+                throw .endDiffers(line: lines)
+            }
         default: throw .misplaced(line: lines)
         }
         return true
     }
 
     private mutating func append(_ note: String) throws(AuditExportError) {
-        guard checkpoints.count < Self.maximumCheckpoints else { throw .tooManyCheckpoints(limit: Self.maximumCheckpoints) }
+        guard checkpoints.count < Self.maximumCheckpoints else {
+            throw .tooManyCheckpoints(limit: Self.maximumCheckpoints)
+        }
         do throws(CheckpointError) {
             // Its size alone is needed here; whether it is genuine, the log's verifier says.
             let claimed = try Checkpoint(body: SignedNote(parsing: note).text)

@@ -20,9 +20,11 @@ public enum AuditFinding: Sendable, Hashable, CustomStringConvertible {
         case .missing(let index): "entry \(index) is missing from the tree"
         case .duplicate(let index): "there is more than one entry \(index)"
         case .removed(let index, let id): "entry \(index) (\(Self.text(id))) was removed"
-        case .changed(let index, let id): "entry \(index) (\(Self.text(id))) was changed: its text no longer has the hash in the tree"
+        case .changed(let index, let id):
+            "entry \(index) (\(Self.text(id))) was changed: its text no longer has the hash in the tree"
         case .malformed(let index, let id, let reason): "entry \(index) (\(Self.text(id))) is malformed: \(reason)"
-        case .columnDiffers(let index, let id, let column): "entry \(index) (\(Self.text(id))): column \(column) differs from the entry's text"
+        case .columnDiffers(let index, let id, let column):
+            "entry \(index) (\(Self.text(id))): column \(column) differs from the entry's text"
         case .rootDiffers(let after, let size):
             "the first \(size) entries do not give the root of the checkpoint signed at that size: "
                 + "one of the entries \(after) to \(size - min(size, 1)) was rewritten, reordered or inserted"

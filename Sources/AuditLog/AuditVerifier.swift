@@ -54,7 +54,9 @@ public struct AuditVerifier: Sendable {
             do throws(CheckpointError) {
                 let checkpoint = try CheckpointVerifier.open(stored.note, with: keys)
                 guard checkpoint.size == stored.size else { throw .malformed("it is about \(checkpoint.size) entries") }
-                guard stored.root == nil || stored.root == checkpoint.root else { throw .malformed("another root stands beside it") }
+                guard stored.root == nil || stored.root == checkpoint.root else {
+                    throw .malformed("another root stands beside it")
+                }
                 opened.append((checkpoint, stored.frontier))
             } catch {
                 finding = finding ?? .badCheckpoint(size: stored.size, reason: error.description)
@@ -108,7 +110,9 @@ public struct AuditVerifier: Sendable {
     }
 
     private static func check(_ leaf: StoredLeaf, expecting index: Int64) -> AuditFinding? {
-        guard leaf.index == index else { return leaf.index < index ? .duplicate(index: leaf.index) : .missing(index: index) }
+        guard leaf.index == index else {
+            return leaf.index < index ? .duplicate(index: leaf.index) : .missing(index: index)
+        }
         guard let text = leaf.canonicalText else { return .removed(index: index, id: leaf.id) }
         let bytes = Array(text.utf8)
         guard MerkleHash(leaf: bytes) == leaf.leafHash else { return .changed(index: index, id: leaf.id) }
@@ -117,17 +121,22 @@ public struct AuditVerifier: Sendable {
             return .malformed(index: index, id: leaf.id, reason: error.description)
         }
         guard fields.id == leaf.id else { return .columnDiffers(index: index, id: leaf.id, column: "id") }
-        let wrong = leaf.columns.filter { column, stored in fields.agrees(column: column, with: stored) != true }
+        let wrong = leaf.columns.filter { column, stored in
+            column == "leaf_hash"
+                ? stored.flatMap(MerkleHash.init(hex:)) != leaf.leafHash : fields.agrees(column: column, with: stored) != true
+        }
         return wrong.keys.min().map { .columnDiffers(index: index, id: leaf.id, column: $0) }
     }
 }
 
 extension AuditEntry {
-    /// The query columns as they follow from the text; `occurred_at` in microseconds since 1970.
+    /// The columns as they follow from the text; `occurred_at` in microseconds since 1970, `leaf_hash` in lower-case hexadecimal.
     public var columns: [String: String?] {
         [
-            "action": action, "actor": actor.id, "outcome": outcome.rawValue, "image": subject.image, "digest": subject.digest,
+            "action": action, "actor": actor.id, "outcome": outcome.rawValue, "image": subject.image,
+            "digest": subject.digest,
             "environment": subject.environment, "promotion_id": subject.promotionID, "occurred_at": String(timeMicros),
+            "leaf_hash": leafHash.description,
         ]
     }
 }

@@ -61,11 +61,14 @@ struct CanonicalReader {
         let kind = next
         position += 1
         switch kind {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "n"),
+            UInt8(ascii: "r"), UInt8(ascii: "t"):
             return
         case UInt8(ascii: "u"):
             try expect("00")
-            guard position + 2 <= bytes.count, let high = Self.digit(bytes[position]), let low = Self.digit(bytes[position + 1]) else {
+            guard position + 2 <= bytes.count, let high = Self.digit(bytes[position]),
+                let low = Self.digit(bytes[position + 1])
+            else {
                 throw .notCanonical
             }
             position += 2
@@ -210,7 +213,9 @@ extension CanonicalReader {
             try members { (reader, key) throws(AuditEntryError) in
                 let value = try reader.value(depth: depth + 1)
                 // Swift takes composed and decomposed letters for one key: two such keys can't both be kept.
-                guard found.updateValue(value, forKey: reader.text(key)) == nil else { throw .malformed("two keys differ only in normalisation") }
+                guard found.updateValue(value, forKey: reader.text(key)) == nil else {
+                    throw .malformed("two keys differ only in normalisation")
+                }
             }
             return .object(found)
         default: return .integer(try integer())

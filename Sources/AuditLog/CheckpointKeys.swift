@@ -53,8 +53,10 @@ public struct CheckpointVerifier: Sendable, CustomStringConvertible {
 
     /// Reads a vkey.
     public init(parsing text: String) throws(CheckpointError) {
-        let parts = text.trimmingCharacters(in: .whitespacesAndNewlines).split(separator: "+", maxSplits: 2).map(String.init)
-        guard parts.count == 3, SignedNote.isKeyName(parts[0]), let blob = SignedNote.decode(parts[2]), blob.count == 33, blob.first == 1
+        let parts = text.trimmingCharacters(in: .whitespacesAndNewlines).split(separator: "+", maxSplits: 2).map(
+            String.init)
+        guard parts.count == 3, SignedNote.isKeyName(parts[0]), let blob = SignedNote.decode(parts[2]),
+            blob.count == 33, blob.first == 1
         else { throw .badKey }
         do { key = try Curve25519.Signing.PublicKey(rawRepresentation: blob.dropFirst()) } catch { throw .badKey }
         name = parts[0]
@@ -80,7 +82,9 @@ public struct CheckpointVerifier: Sendable, CustomStringConvertible {
         let checkpoint = try Checkpoint(body: note.text)
         var names: Set<String> = []
         for signature in note.signatures {
-            guard let key = keys.first(where: { $0.name == signature.name && $0.keyID == signature.keyID }) else { continue }
+            guard let key = keys.first(where: { $0.name == signature.name && $0.keyID == signature.keyID }) else {
+                continue
+            }
             guard key.isValid(signature.bytes, of: note.text) else { throw .badSignature(key: key.name) }
             names.insert(key.name)
         }

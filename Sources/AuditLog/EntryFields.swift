@@ -22,7 +22,9 @@ struct EntryFields {
 
     /// Reads an entry's text, which must be canonical to the byte.
     init(_ bytes: [UInt8]) throws(AuditEntryError) {
-        guard bytes.count <= AuditEntry.maximumBytes else { throw .tooLarge(bytes: bytes.count, limit: AuditEntry.maximumBytes) }
+        guard bytes.count <= AuditEntry.maximumBytes else {
+            throw .tooLarge(bytes: bytes.count, limit: AuditEntry.maximumBytes)
+        }
         reader = CanonicalReader(bytes)
         var reader = reader
         var place = 0
@@ -56,7 +58,9 @@ struct EntryFields {
             guard !tags.isEmpty else { throw .notCanonical }
         case .id:
             let token = try reader.token()
-            guard let read = UUID(lowercase: reader.bytes[token.range]) else { throw .malformed("id is no lower-case UUID") }
+            guard let read = UUID(lowercase: reader.bytes[token.range]) else {
+                throw .malformed("id is no lower-case UUID")
+            }
             id = read
         case .actorAuth:
             let token = try reader.token()
@@ -66,7 +70,9 @@ struct EntryFields {
             texts[key.rawValue] = token
         case .outcome:
             let token = try reader.token()
-            guard AuditOutcome(rawValue: reader.text(token)) != nil else { throw .malformed("outcome '\(reader.text(token))' is not known") }
+            guard AuditOutcome(rawValue: reader.text(token)) != nil else {
+                throw .malformed("outcome '\(reader.text(token))' is not known")
+            }
             texts[key.rawValue] = token
         default: texts[key.rawValue] = try reader.token()
         }
@@ -110,8 +116,14 @@ extension UUID {
                 continue
             }
             guard let digit = CanonicalReader.digit(byte) else { return nil }
-            if offset < 18 { value.high = value.high << 4 | UInt64(digit) } else { value.low = value.low << 4 | UInt64(digit) }
+            if offset < 18 {
+                value.high = value.high << 4 | UInt64(digit)
+            } else {
+                value.low = value.low << 4 | UInt64(digit)
+            }
         }
-        self = withUnsafeBytes(of: (value.high.bigEndian, value.low.bigEndian)) { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) }
+        self = withUnsafeBytes(of: (value.high.bigEndian, value.low.bigEndian)) {
+            UUID(uuid: $0.loadUnaligned(as: uuid_t.self))
+        }
     }
 }

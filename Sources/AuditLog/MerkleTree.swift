@@ -22,7 +22,9 @@ public struct MerkleHash: Sendable, Hashable, CustomStringConvertible {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(32)
         for at in stride(from: hex.startIndex, to: hex.endIndex, by: 2) {
-            guard let high = CanonicalReader.digit(hex[at]), let low = CanonicalReader.digit(hex[at + 1]) else { return nil }
+            guard let high = CanonicalReader.digit(hex[at]), let low = CanonicalReader.digit(hex[at + 1]) else {
+                return nil
+            }
             bytes.append(high << 4 | low)
         }
         words = Self.words(bytes)
@@ -32,7 +34,9 @@ public struct MerkleHash: Sendable, Hashable, CustomStringConvertible {
     public init(leaf data: some Sequence<UInt8>) {
         var hash = SHA256()
         withUnsafeBytes(of: UInt8(0)) { hash.update(bufferPointer: $0) }
-        let isDone: Void? = data.withContiguousStorageIfAvailable { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+        let isDone: Void? = data.withContiguousStorageIfAvailable {
+            hash.update(bufferPointer: UnsafeRawBufferPointer($0))
+        }
         if isDone == nil { hash.update(data: Array(data)) }
         words = Self.words(hash.finalize())
     }
@@ -83,7 +87,9 @@ public struct MerkleFrontier: Sendable, Hashable {
         let size = stored.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard stored.count == 8 + 32 * size.nonzeroBitCount else { return nil }
         self.size = size
-        subtrees = stride(from: 8, to: stored.count, by: 32).compactMap { MerkleHash(bytes: Array(stored[$0..<$0 + 32])) }
+        subtrees = stride(from: 8, to: stored.count, by: 32).compactMap {
+            MerkleHash(bytes: Array(stored[$0..<$0 + 32]))
+        }
     }
 
     public var stored: [UInt8] {

@@ -8,15 +8,18 @@ struct AuditEntryTests {
     private let actor = AuditActor(id: "system:worker", authentication: .service)
 
     private func entry(
-        time: Date = Date(timeIntervalSince1970: 1), reason: String? = nil, before: JSONValue? = nil, details: [String: JSONValue] = [:]
+        time: Date = Date(timeIntervalSince1970: 1), reason: String? = nil, before: JSONValue? = nil,
+        details: [String: JSONValue] = [:]
     ) throws -> AuditEntry {
         try AuditEntry(
-            id: UUID(), time: time, actor: actor, action: "service.started", outcome: .success, reason: reason, before: before, details: details)
+            id: UUID(), time: time, actor: actor, action: "service.started", outcome: .success, reason: reason,
+            before: before, details: details)
     }
 
     @Test("version 1 keeps its bytes and leaf hashes for ever")
     func goldenEntries() throws {
-        let golden = try Data(contentsOf: URL(filePath: #filePath).deletingLastPathComponent().appending(path: "entries-v1.txt"))
+        let golden = try Data(
+            contentsOf: URL(filePath: #filePath).deletingLastPathComponent().appending(path: "entries-v1.txt"))
         let lines = String(decoding: golden, as: UTF8.self).split(separator: "\n").filter { !$0.hasPrefix("#") }
         let entries = try goldenV1()
         #expect(lines.count == entries.count)
@@ -32,13 +35,20 @@ struct AuditEntryTests {
         return [
             try AuditEntry(id: id, time: time, actor: actor, action: "service.started", outcome: .success),
             try AuditEntry(
-                id: id, time: time, actor: AuditActor(id: "token:01938e5a", authentication: .token), action: "promotion.denied", outcome: .denied,
+                id: id, time: time, actor: AuditActor(id: "token:01938e5a", authentication: .token),
+                action: "promotion.denied", outcome: .denied,
                 subject: AuditEntry.Subject(
-                    image: "payments/api", digest: "sha256:" + String(repeating: "0f", count: 32), environment: "production",
-                    fromEnvironment: "staging", tags: ["1.4.2", "latest"], promotionID: "01938e5a-7c00-7abc-8def-0123456789ac"),
-                requestID: "r-1", policyVersion: "sha256:ab", reason: "Grüße \"€\" \\ \u{1F600}\n\u{7f}\u{1}", before: .string("evaluating"),
+                    image: "payments/api", digest: "sha256:" + String(repeating: "0f", count: 32),
+                    environment: "production",
+                    fromEnvironment: "staging", tags: ["1.4.2", "latest"],
+                    promotionID: "01938e5a-7c00-7abc-8def-0123456789ac"),
+                requestID: "r-1", policyVersion: "sha256:ab", reason: "Grüße \"€\" \\ \u{1F600}\n\u{7f}\u{1}",
+                before: .string("evaluating"),
                 after: .object(["state": .string("denied"), "version": .integer(3)]),
-                details: ["\u{1F600}": .null, "\u{FB33}": .bool(true), "list": .array([.integer(-9_007_199_254_740_991), .string("")])]),
+                details: [
+                    "\u{1F600}": .null, "\u{FB33}": .bool(true),
+                    "list": .array([.integer(-9_007_199_254_740_991), .string("")]),
+                ]),
         ]
     }
 
@@ -67,9 +77,11 @@ struct AuditEntryTests {
         }
     }
 
-    @Test("a time that has no exact microseconds is an error, not a crash", arguments: [
-        1e11, Double.infinity, .nan, -1e300,
-    ])
+    @Test(
+        "a time that has no exact microseconds is an error, not a crash",
+        arguments: [
+            1e11, Double.infinity, .nan, -1e300,
+        ])
     func impossibleTimes(seconds: Double) {
         #expect(throws: AuditEntryError.timeOutOfRange) { try entry(time: Date(timeIntervalSince1970: seconds)) }
     }
@@ -77,7 +89,9 @@ struct AuditEntryTests {
     @Test("NUL is refused, and the error says where")
     func nulIsRefused() {
         #expect(throws: AuditEntryError.forbiddenCharacter(field: "before")) { try entry(before: .string("a\u{0}b")) }
-        #expect(throws: AuditEntryError.forbiddenCharacter(field: "details")) { try entry(details: ["a": .array([.string("\u{0}")])]) }
+        #expect(throws: AuditEntryError.forbiddenCharacter(field: "details")) {
+            try entry(details: ["a": .array([.string("\u{0}")])])
+        }
         #expect(throws: AuditEntryError.forbiddenCharacter(field: "details")) { try entry(details: ["a\u{0}": .null]) }
     }
 
@@ -96,9 +110,11 @@ struct AuditEntryTests {
         }
     }
 
-    @Test("text from outside is cut by bytes and marked, whatever characters it has", arguments: [
-        "x", "e\u{301}\u{301}\u{301}", "\u{1F469}\u{200D}\u{1F469}\u{200D}\u{1F467}", "NUL",
-    ])
+    @Test(
+        "text from outside is cut by bytes and marked, whatever characters it has",
+        arguments: [
+            "x", "e\u{301}\u{301}\u{301}", "\u{1F469}\u{200D}\u{1F469}\u{200D}\u{1F467}", "NUL",
+        ])
     func clipping(unit: String) throws {
         let text = String(repeating: unit, count: 10_000).replacing("NUL", with: "\u{0}")
         let cut = AuditEntry.clip(text, to: 4096)
@@ -118,15 +134,23 @@ struct AuditEntryTests {
         #expect(AuditEntry.clip("0123456789", to: 9) == "… [cut]")
     }
 
-    @Test("a text that is not an entry's is refused", arguments: [
-        ("\"action\":\"service.started\"", "\"action\":\"a\",\"aktion\":\"b\""), ("\"outcome\":\"success\",", ""), ("\"success\"", "\"maybe\""),
-        ("\"service\"", "\"magic\""), ("\"schema\":1", "\"schema\":2"), ("\"schema\":1", "\"schema\":\"1\""), ("\"actor\":", "\"before\":"),
-        ("\"schema\"", "\"reason\":null,\"schema\""), ("\"id\"", "\"details\":{},\"id\""), ("\"id\"", "\"before\":null,\"id\""),
-        ("\"timeMicros\"", "\"tags\":[],\"timeMicros\""), ("\"timeMicros\"", "\"tags\":[1],\"timeMicros\""),
-        ("\"id\"", "\"details\":[1],\"id\""), ("\"id\"", "\"digest\":1,\"id\""), ("1000000}", "1000000.0}"), ("1000000}", "1e6}"),
-        ("1000000}", "1000000} "), ("1000000}", "1000000,\"z\":1}"), ("1000000}", "-9223372036854775808}"), ("1000000}", "1000000"),
-        ("{\"action\"", "{ \"action\""), ("\"actor\":\"s", "\"actor\":\"\\u0073"), ("0193", "0193-"), ("5a7c", "5A7C"),
-    ])
+    @Test(
+        "a text that is not an entry's is refused",
+        arguments: [
+            ("\"action\":\"service.started\"", "\"action\":\"a\",\"aktion\":\"b\""), ("\"outcome\":\"success\",", ""),
+            ("\"success\"", "\"maybe\""),
+            ("\"service\"", "\"magic\""), ("\"schema\":1", "\"schema\":2"), ("\"schema\":1", "\"schema\":\"1\""),
+            ("\"actor\":", "\"before\":"),
+            ("\"schema\"", "\"reason\":null,\"schema\""), ("\"id\"", "\"details\":{},\"id\""),
+            ("\"id\"", "\"before\":null,\"id\""),
+            ("\"timeMicros\"", "\"tags\":[],\"timeMicros\""), ("\"timeMicros\"", "\"tags\":[1],\"timeMicros\""),
+            ("\"id\"", "\"details\":[1],\"id\""), ("\"id\"", "\"digest\":1,\"id\""), ("1000000}", "1000000.0}"),
+            ("1000000}", "1e6}"),
+            ("1000000}", "1000000} "), ("1000000}", "1000000,\"z\":1}"), ("1000000}", "-9223372036854775808}"),
+            ("1000000}", "1000000"),
+            ("{\"action\"", "{ \"action\""), ("\"actor\":\"s", "\"actor\":\"\\u0073"), ("0193", "0193-"),
+            ("5a7c", "5A7C"),
+        ])
     func otherTextsAreRefused(find: String, replace: String) throws {
         let good =
             #"{"action":"service.started","actor":"system:worker","actorAuth":"service","id":"01938e5a-7c00-7abc-8def-01235a7c89ab","#

@@ -14,28 +14,37 @@ struct CanonicalFormTests {
     @Test("keys sort by UTF-16 code units: the example of RFC 8785 §3.2.3")
     func keysSortByUTF16() throws {
         let value = JSONValue.object([
-            "\u{20ac}": .string("Euro Sign"), "\r": .string("Carriage Return"), "\u{fb33}": .string("Hebrew Letter Dalet With Dagesh"),
+            "\u{20ac}": .string("Euro Sign"), "\r": .string("Carriage Return"),
+            "\u{fb33}": .string("Hebrew Letter Dalet With Dagesh"),
             "1": .string("One"), "\u{1f600}": .string("Emoji: Grinning Face"), "\u{80}": .string("Control"),
             "\u{f6}": .string("Latin Small Letter O With Diaeresis"),
         ])
         #expect(
             try canonical(value)
                 == "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\u{80}\":\"Control\",\"\u{f6}\":\"Latin Small Letter O With Diaeresis\","
-                + "\"\u{20ac}\":\"Euro Sign\",\"\u{1f600}\":\"Emoji: Grinning Face\",\"\u{fb33}\":\"Hebrew Letter Dalet With Dagesh\"}")
+                + "\"\u{20ac}\":\"Euro Sign\",\"\u{1f600}\":\"Emoji: Grinning Face\",\"\u{fb33}\":\"Hebrew Letter Dalet With Dagesh\"}"
+        )
     }
 
     @Test("strings are escaped as in RFC 8785 §3.2.2.2")
     func stringsAreEscaped() throws {
         #expect(
-            try canonical(.string("\u{20ac}$\u{0F}\u{0a}A'\u{42}\u{22}\u{5c}\\\"/")) == "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"")
-        #expect(try canonical(.string("\u{8}\u{9}\u{a}\u{b}\u{c}\u{d}\u{1f}\u{7f}\u{2028}")) == "\"\\b\\t\\n\\u000b\\f\\r\\u001f\u{7f}\u{2028}\"")
+            try canonical(.string("\u{20ac}$\u{0F}\u{0a}A'\u{42}\u{22}\u{5c}\\\"/"))
+                == "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"")
+        #expect(
+            try canonical(.string("\u{8}\u{9}\u{a}\u{b}\u{c}\u{d}\u{1f}\u{7f}\u{2028}"))
+                == "\"\\b\\t\\n\\u000b\\f\\r\\u001f\u{7f}\u{2028}\"")
     }
 
-    @Test("literals and integers", arguments: [
-        (JSONValue.null, "null"), (.bool(true), "true"), (.bool(false), "false"), (.integer(0), "0"), (.integer(-7), "-7"),
-        (.integer(9_007_199_254_740_991), "9007199254740991"), (.integer(-9_007_199_254_740_991), "-9007199254740991"),
-        (.array([]), "[]"), (.object([:]), "{}"), (.array([.integer(1), .array([.null])]), "[1,[null]]"),
-    ])
+    @Test(
+        "literals and integers",
+        arguments: [
+            (JSONValue.null, "null"), (.bool(true), "true"), (.bool(false), "false"), (.integer(0), "0"),
+            (.integer(-7), "-7"),
+            (.integer(9_007_199_254_740_991), "9007199254740991"),
+            (.integer(-9_007_199_254_740_991), "-9007199254740991"),
+            (.array([]), "[]"), (.object([:]), "{}"), (.array([.integer(1), .array([.null])]), "[1,[null]]"),
+        ])
     func literals(value: JSONValue, text: String) throws {
         #expect(try canonical(value) == text)
         var reader = CanonicalReader(Array(text.utf8))
@@ -43,7 +52,9 @@ struct CanonicalFormTests {
         #expect(reader.isAtEnd)
     }
 
-    @Test("integers that a reader would round are refused", arguments: [Int64.min, .max, 9_007_199_254_740_992, -9_007_199_254_740_992])
+    @Test(
+        "integers that a reader would round are refused",
+        arguments: [Int64.min, .max, 9_007_199_254_740_992, -9_007_199_254_740_992])
     func inexactIntegersAreRefused(value: Int64) {
         #expect(throws: AuditEntryError.integerOutOfRange(value)) { try canonical(.integer(value)) }
     }
@@ -57,12 +68,17 @@ struct CanonicalFormTests {
         #expect(throws: AuditEntryError.tooDeep(limit: 16)) { try reader.skip(depth: 0) }
     }
 
-    @Test("what is JSON but not canonical is refused", arguments: [
-        "1.0", "1e3", "-0", "01", "+1", "-", " 1", "\"\\/\"", "\"\\u0041\"", "\"\\u000A\"", "\"\\u000a\"", "\"\\u001F\"", "\"\\ud83d\\ude00\"",
-        "\"\\ud800\"", "\"\t\"", "\"", "\"\\", "\"\\u00", "tru", "nul", "[1, 2]", "[1,]", "[,1]", "[1", "{\"a\":1,}", "{\"b\":1,\"a\":2}",
-        "{\"a\":1,\"a\":1}", "{\"a\" :1}", "{a:1}", "{\"a\"}", "{", "", "9007199254740992", "99999999999999999999999", "\"\\u0000\"",
-        "{\"\u{fb33}\":1,\"\u{1f600}\":1}", "{\"\u{e9}\":1,\"e\u{301}\":2}",
-    ])
+    @Test(
+        "what is JSON but not canonical is refused",
+        arguments: [
+            "1.0", "1e3", "-0", "01", "+1", "-", " 1", "\"\\/\"", "\"\\u0041\"", "\"\\u000A\"", "\"\\u000a\"",
+            "\"\\u001F\"", "\"\\ud83d\\ude00\"",
+            "\"\\ud800\"", "\"\t\"", "\"", "\"\\", "\"\\u00", "tru", "nul", "[1, 2]", "[1,]", "[,1]", "[1",
+            "{\"a\":1,}", "{\"b\":1,\"a\":2}",
+            "{\"a\":1,\"a\":1}", "{\"a\" :1}", "{a:1}", "{\"a\"}", "{", "", "9007199254740992",
+            "99999999999999999999999", "\"\\u0000\"",
+            "{\"\u{fb33}\":1,\"\u{1f600}\":1}", "{\"\u{e9}\":1,\"e\u{301}\":2}",
+        ])
     func otherSpellingsAreRefused(text: String) {
         #expect(throws: AuditEntryError.self) {
             var reader = CanonicalReader(Array(text.utf8))
@@ -99,13 +115,17 @@ struct CanonicalFormTests {
         default:
             .object(
                 Dictionary(
-                    (0..<Int.random(in: 0...5, using: &random)).map { _ in (text(using: &random), value(depth: depth + 1, using: &random)) },
+                    (0..<Int.random(in: 0...5, using: &random)).map { _ in
+                        (text(using: &random), value(depth: depth + 1, using: &random))
+                    },
                     uniquingKeysWith: { $1 }))
         }
     }
 
     private static func text(using random: inout SeededGenerator) -> String {
-        let ranges: [ClosedRange<UInt32>] = [0x01...0x1F, 0x20...0x7F, 0x20...0x7F, 0x80...0x7FF, 0xE000...0xFFFF, 0x10000...0x10FFFF]
+        let ranges: [ClosedRange<UInt32>] = [
+            0x01...0x1F, 0x20...0x7F, 0x20...0x7F, 0x80...0x7FF, 0xE000...0xFFFF, 0x10000...0x10FFFF,
+        ]
         var text = String.UnicodeScalarView()
         for _ in 0..<Int.random(in: 0...6, using: &random) {
             let range = ranges[Int.random(in: 0..<ranges.count, using: &random)]

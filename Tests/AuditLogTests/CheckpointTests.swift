@@ -26,8 +26,10 @@ struct CheckpointTests {
         #expect(verifier.description == vkey)
         let seed = try #require(Data(base64Encoded: "AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")).dropFirst()
         #expect(try CheckpointSigner(name: "PeterNeumann", seed: Data(seed)).verifier.description == vkey)
-        let text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-        let line = "\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+        let text =
+            "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+        let line =
+            "\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
         let note = try SignedNote(parsing: text + "\n" + line)
         #expect(note.text == text)
         #expect(note.signatures.count == 1 && note.signatures[0].keyID == [0xc7, 0x4f, 0x20, 0xa3])
@@ -44,7 +46,10 @@ struct CheckpointTests {
     @Test("a checkpoint is signed and opened; the body is C2SP's")
     func roundTrip() throws {
         #expect(try open(note) == checkpoint)
-        #expect(note.hasPrefix("audit.example/log\n8\n\(Data(checkpoint.root.bytes).base64EncodedString())\n\n\u{2014} audit.example/log "))
+        #expect(
+            note.hasPrefix(
+                "audit.example/log\n8\n\(Data(checkpoint.root.bytes).base64EncodedString())\n\n\u{2014} audit.example/log "
+            ))
         #expect(note.hasSuffix("\n"))
     }
 
@@ -89,7 +94,9 @@ struct CheckpointTests {
         #expect(try CheckpointVerifier.open(note + strangers, with: both) == checkpoint)
         let other = Checkpoint(origin: checkpoint.origin, size: 9, root: checkpoint.root)
         let stale = String(try #require(try stranger.sign(other).split(separator: "\n").last)) + "\n"
-        #expect(throws: CheckpointError.badSignature(key: "audit.example/log")) { try CheckpointVerifier.open(note + stale, with: both) }
+        #expect(throws: CheckpointError.badSignature(key: "audit.example/log")) {
+            try CheckpointVerifier.open(note + stale, with: both)
+        }
         #expect(try open(note + String(repeating: strangers, count: 15)) == checkpoint)
         #expect(throws: CheckpointError.self) { try open(note + String(repeating: strangers, count: 16)) }
     }
@@ -98,7 +105,9 @@ struct CheckpointTests {
     func forgeries() throws {
         let forged = Checkpoint(origin: checkpoint.origin, size: 8, root: MerkleHash(leaf: [2]))
         let signature = try #require(note.split(separator: "\n").last)
-        #expect(throws: CheckpointError.badSignature(key: "audit.example/log")) { try open(forged.body + "\n\(signature)\n") }
+        #expect(throws: CheckpointError.badSignature(key: "audit.example/log")) {
+            try open(forged.body + "\n\(signature)\n")
+        }
         // A log of another name with a key that the verifier knows for that other log.
         let elsewhere = try CheckpointSigner(name: "other.example/log", seed: Data(repeating: 9, count: 32))
         let theirs = try elsewhere.sign(Checkpoint(origin: "other.example/log", size: 8, root: forged.root))
@@ -109,15 +118,35 @@ struct CheckpointTests {
         #expect(throws: CheckpointError.otherOrigin("other.example/log")) {
             try signer.sign(Checkpoint(origin: "other.example/log", size: 1, root: .empty))
         }
-        #expect(throws: CheckpointError.otherOrigin("a\nb")) { try signer.sign(Checkpoint(origin: "a\nb", size: 1, root: .empty)) }
+        #expect(throws: CheckpointError.otherOrigin("a\nb")) {
+            try signer.sign(Checkpoint(origin: "a\nb", size: 1, root: .empty))
+        }
     }
 
-    @Test("text that is no public key is refused", arguments: [
-        "", "a", "a+b+c", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-        "PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "Peter+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10T", "PeterNeumann+c74f20a3+", "+c74f20a3+ARpc2QcUPDhMQegwxbzh",
-        "PeterNeumann+c74f20a3+AhJc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
-    ])
+    @Test("a note signed elsewhere by the same seed is ours; one by another log's key under our name is not")
+    func signedByAnotherImplementation() throws {
+        let body = "audit.example/log\n8\ntBP0fRPuL+bIRbLuFBr4HehY307FSaWLeXC7lmRbyNI=\n\n"
+        // Both made with Python's `cryptography`; the root is that of the one leaf 0x01.
+        let ours = "TD7Nd4uIG046AgKO/1maSoDPLuRfWAhrNJKH5ASni+FKnHalOahUTO/8MI1dxDrY2N0MORgmwrLWVaphitDSyf1svQo="
+        let theirs = "DM4Hf2qCYY3sSnopLriIld3y5sFhPaB9YgLAp1szzQMCBDE8PGoQIEVWP8MwsBhPJOKGM50kx7zZWxQ7+O6ykboWfAY="
+        #expect(try open(body + "\u{2014} audit.example/log \(ours)\n") == checkpoint)
+        let elsewhere = try CheckpointSigner(name: "other.example/log", seed: Data(repeating: 9, count: 32))
+        #expect(throws: CheckpointError.otherOrigin("audit.example/log")) {
+            try CheckpointVerifier.open(
+                body + "\u{2014} other.example/log \(theirs)\n", with: [signer.verifier, elsewhere.verifier])
+        }
+    }
+
+    @Test(
+        "text that is no public key is refused",
+        arguments: [
+            "", "a", "a+b+c", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "Peter+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10T", "PeterNeumann+c74f20a3+",
+            "+c74f20a3+ARpc2QcUPDhMQegwxbzh",
+            "PeterNeumann+c74f20a3+AhJc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+        ])
     func badKeys(text: String) {
         #expect(throws: CheckpointError.badKey) { try CheckpointVerifier(parsing: text) }
     }

@@ -20,7 +20,9 @@ struct ExportTests {
         for checkpoint in log.checkpoints { lines.append(try AuditExportLine.checkpoint(note: checkpoint.note).text()) }
         for leaf in log.leaves {
             lines.append(
-                try AuditExportLine.leaf(index: leaf.index, id: leaf.id, leafHash: leaf.leafHash, canonicalText: leaf.canonicalText ?? "").text())
+                try AuditExportLine.leaf(
+                    index: leaf.index, id: leaf.id, leafHash: leaf.leafHash, canonicalText: leaf.canonicalText ?? ""
+                ).text())
             frontier.append(leaf.leafHash)
         }
         return lines + [try AuditExportLine.end(size: frontier.size, root: frontier.root).text()]
@@ -60,7 +62,8 @@ struct ExportTests {
         defer { try? FileManager.default.removeItem(at: file) }
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
-        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "verify_export.py").path(percentEncoded: false)
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "verify_export.py").path(
+            percentEncoded: false)
         process.arguments = ["python3", "-B", script] + arguments + [file.path(percentEncoded: false)]
         let output = Pipe()
         process.standardOutput = output
@@ -95,30 +98,63 @@ struct ExportTests {
 
     /// The header is line 0, the checkpoints 1 to 3 (16, 32, 40), leaf n is line n + 4, the end is line 44.
     private static let tamperings: [(name: String, expected: String, change: @Sendable (inout [String]) -> Void)] = [
-        ("a letter of an entry", "broken changed 5", { $0[9] = $0[9].replacing("payments/api", with: "payments/apo").replacing("production", with: "productiom") }),
+        (
+            "a letter of an entry", "broken changed 5",
+            {
+                $0[9] = $0[9].replacing("payments/api", with: "payments/apo").replacing(
+                    "production", with: "productiom")
+            }
+        ),
         ("a digit of a hash", "broken changed 7", { $0[11] = Self.bentHash($0[11]) }),
-        ("a row's id", "broken columnDiffers 9", { $0[13] = $0[13].replacing(#"{"index":9,"id":"0193"#, with: #"{"index":9,"id":"0194"#) }),
+        (
+            "a row's id", "broken columnDiffers 9",
+            { $0[13] = $0[13].replacing(#"{"index":9,"id":"0193"#, with: #"{"index":9,"id":"0194"#) }
+        ),
         ("a leaf left out", "broken missing 20", { $0.remove(at: 24) }),
         ("a leaf doubled", "broken duplicate 20", { $0.insert($0[24], at: 24) }),
         ("two leaves swapped", "broken missing 10", { $0.swapAt(14, 15) }),
         ("the tail cut off", "broken truncated 30", { $0.removeSubrange(34...) }),
         ("the tail cut off before its end", "broken truncated 30", { $0.removeSubrange(34..<44) }),
         ("the end left out", "not an export", { $0.removeLast() }),
-        ("the end of another root", "not an export", { $0[44] = #"{"root":""# + String(repeating: "0", count: 64) + #"","size":40}"# }),
+        (
+            "the end of another root", "not an export",
+            { $0[44] = #"{"root":""# + String(repeating: "0", count: 64) + #"","size":40}"# }
+        ),
         ("a header of another format", "not an export", { $0[0] = $0[0].replacing("1}", with: "2}") }),
         ("no header", "not an export", { $0.removeFirst() }),
         ("a checkpoint after the leaves", "not an export", { $0.insert($0[1], at: 20) }),
         ("a line after the end", "not an export", { $0.append($0[43]) }),
         ("no JSON", "not an export", { $0[8] = "index 4" }),
         ("an empty line", "not an export", { $0.insert("", at: 8) }),
-        ("an index with a zero before it", "not an export", { $0[8] = $0[8].replacing(#""index":4"#, with: #""index":04"#) }),
+        (
+            "an index with a zero before it", "not an export",
+            { $0[8] = $0[8].replacing(#""index":4"#, with: #""index":04"#) }
+        ),
         ("nothing at all", "not an export", { $0 = [] }),
-        ("an entry with a space in it, hash and all", "broken malformed 3", { $0[7] = Self.rehashed($0[7]) { $0.replacing(",\"outcome\"", with: ", \"outcome\"") } }),
-        ("an entry with another key, hash and all", "broken malformed 3", { $0[7] = Self.rehashed($0[7]) { $0.replacing("\"image\"", with: "\"imagf\"") } }),
-        ("an entry with keys out of order", "broken malformed 3", { $0[7] = Self.rehashed($0[7]) { $0.replacing("\"bytes\":", with: "\"zz\":") } }),
-        ("an entry of another schema", "broken malformed 3", { $0[7] = Self.rehashed($0[7]) { $0.replacing("\"schema\":1", with: "\"schema\":2") } }),
-        ("an entry rewritten, hash and all", "broken rootDiffers 16", { $0[7] = Self.rehashed($0[7]) { $0.replacing("payments", with: "playment") } }),
-        ("an entry of the last third rewritten", "broken rootDiffers 40", { $0[40] = Self.rehashed($0[40]) { $0.replacing("staging", with: "stagins") } }),
+        (
+            "an entry with a space in it, hash and all", "broken malformed 3",
+            { $0[7] = Self.rehashed($0[7]) { $0.replacing(",\"outcome\"", with: ", \"outcome\"") } }
+        ),
+        (
+            "an entry with another key, hash and all", "broken malformed 3",
+            { $0[7] = Self.rehashed($0[7]) { $0.replacing("\"image\"", with: "\"imagf\"") } }
+        ),
+        (
+            "an entry with keys out of order", "broken malformed 3",
+            { $0[7] = Self.rehashed($0[7]) { $0.replacing("\"bytes\":", with: "\"zz\":") } }
+        ),
+        (
+            "an entry of another schema", "broken malformed 3",
+            { $0[7] = Self.rehashed($0[7]) { $0.replacing("\"schema\":1", with: "\"schema\":2") } }
+        ),
+        (
+            "an entry rewritten, hash and all", "broken rootDiffers 16",
+            { $0[7] = Self.rehashed($0[7]) { $0.replacing("payments", with: "playment") } }
+        ),
+        (
+            "an entry of the last third rewritten", "broken rootDiffers 40",
+            { $0[40] = Self.rehashed($0[40]) { $0.replacing("staging", with: "stagins") } }
+        ),
     ]
 
     /// The leaf's line with its hash's first digit changed.
@@ -151,7 +187,8 @@ struct ExportTests {
         var changed = lines
         let forger = try CheckpointSigner(name: log.signer.name, seed: Data(repeating: 3, count: 32))
         changed[2] = try AuditExportLine.checkpoint(
-            note: forger.sign(Checkpoint(origin: forger.name, size: 32, root: MerkleHash(leaf: [])))).text()
+            note: forger.sign(Checkpoint(origin: forger.name, size: 32, root: MerkleHash(leaf: [])))
+        ).text()
         #expect(words(changed) == "broken badCheckpoint 32")
         let (code, line) = try await python(["--key", log.signer.verifier.description], on: changed)
         // Without Ed25519, Python still sees that the tree hasn't this root.
@@ -167,12 +204,18 @@ struct ExportTests {
             for index in 0..<size {
                 let plan = try #require(MerkleProofPlan(inclusionOf: UInt64(index), in: UInt64(size)))
                 let path = try #require(plan.path(Self.subtrees(hashes)))
-                good.append(Self.line(["leaf": hashes[index], "root": Self.root(hashes, size)], ["index": index, "size": size], path))
-                bad.append(Self.line(["leaf": hashes[30], "root": Self.root(hashes, size)], ["index": index, "size": size], path))
+                good.append(
+                    Self.line(
+                        ["leaf": hashes[index], "root": Self.root(hashes, size)], ["index": index, "size": size], path))
+                bad.append(
+                    Self.line(
+                        ["leaf": hashes[30], "root": Self.root(hashes, size)], ["index": index, "size": size], path))
                 let consistency = try #require(MerkleProofPlan(consistencyOf: UInt64(index + 1), with: UInt64(size)))
                 let steps = try #require(consistency.path(Self.subtrees(hashes)))
                 let sizes = ["first": index + 1, "second": size]
-                good.append(Self.line(["firstRoot": Self.root(hashes, index + 1), "root": Self.root(hashes, size)], sizes, steps))
+                good.append(
+                    Self.line(
+                        ["firstRoot": Self.root(hashes, index + 1), "root": Self.root(hashes, size)], sizes, steps))
                 bad.append(Self.line(["firstRoot": hashes[30], "root": Self.root(hashes, size)], sizes, steps))
             }
         }
@@ -190,7 +233,8 @@ struct ExportTests {
         var all: [MerkleSubtree: MerkleHash] = [:]
         for level in 0...4 {
             for index in 0..<(hashes.count >> level) {
-                all[MerkleSubtree(level: level, index: UInt64(index))] = root(Array(hashes[(index << level)...]), 1 << level)
+                all[MerkleSubtree(level: level, index: UInt64(index))] = root(
+                    Array(hashes[(index << level)...]), 1 << level)
             }
         }
         return all

@@ -32,7 +32,8 @@ struct MerkleTreeTests {
         var all: [MerkleSubtree: MerkleHash] = [:]
         for level in 0...6 {
             for index in 0..<(64 >> level) {
-                all[MerkleSubtree(level: level, index: UInt64(index))] = naiveRoot(leaves[index << level..<(index + 1) << level])
+                all[MerkleSubtree(level: level, index: UInt64(index))] = naiveRoot(
+                    leaves[index << level..<(index + 1) << level])
             }
         }
         return all
@@ -106,16 +107,24 @@ struct MerkleTreeTests {
             #expect(proof.proves(Self.leaves[index], in: root))
             #expect(!proof.proves(Self.leaves[(index + 1) % 64], in: root))
             #expect(!proof.proves(Self.leaves[index], in: MerkleHash(root, root)))
-            #expect(!InclusionProof(index: UInt64(index), size: UInt64(size), path: path + [root]).proves(Self.leaves[index], in: root))
+            #expect(
+                !InclusionProof(index: UInt64(index), size: UInt64(size), path: path + [root]).proves(
+                    Self.leaves[index], in: root))
             for other in 0..<size where other != index {
-                #expect(!InclusionProof(index: UInt64(other), size: UInt64(size), path: path).proves(Self.leaves[index], in: root))
+                #expect(
+                    !InclusionProof(index: UInt64(other), size: UInt64(size), path: path).proves(
+                        Self.leaves[index], in: root))
             }
             for step in path.indices {
                 var bent = path
                 bent[step] = MerkleHash(path[step], path[step])
-                #expect(!InclusionProof(index: UInt64(index), size: UInt64(size), path: bent).proves(Self.leaves[index], in: root))
+                #expect(
+                    !InclusionProof(index: UInt64(index), size: UInt64(size), path: bent).proves(
+                        Self.leaves[index], in: root))
                 bent.remove(at: step)
-                #expect(!InclusionProof(index: UInt64(index), size: UInt64(size), path: bent).proves(Self.leaves[index], in: root))
+                #expect(
+                    !InclusionProof(index: UInt64(index), size: UInt64(size), path: bent).proves(
+                        Self.leaves[index], in: root))
             }
         }
     }
@@ -125,18 +134,23 @@ struct MerkleTreeTests {
         let new = naiveRoot(Self.leaves[..<second])
         for first in 1...second {
             let old = naiveRoot(Self.leaves[..<first])
-            let path = try #require(MerkleProofPlan(consistencyOf: UInt64(first), with: UInt64(second))?.path(Self.subtrees))
+            let path = try #require(
+                MerkleProofPlan(consistencyOf: UInt64(first), with: UInt64(second))?.path(Self.subtrees))
             let proof = ConsistencyProof(first: UInt64(first), second: UInt64(second), path: path)
             #expect(proof.proves(old, in: new))
             #expect(!proof.proves(MerkleHash(old, old), in: new))
             #expect(!proof.proves(old, in: MerkleHash(new, new)))
-            #expect(!ConsistencyProof(first: UInt64(first), second: UInt64(second), path: path + [old]).proves(old, in: new))
+            #expect(
+                !ConsistencyProof(first: UInt64(first), second: UInt64(second), path: path + [old]).proves(old, in: new)
+            )
             for step in path.indices {
                 var bent = path
                 bent[step] = MerkleHash(path[step], path[step])
-                #expect(!ConsistencyProof(first: UInt64(first), second: UInt64(second), path: bent).proves(old, in: new))
+                #expect(
+                    !ConsistencyProof(first: UInt64(first), second: UInt64(second), path: bent).proves(old, in: new))
                 bent.remove(at: step)
-                #expect(!ConsistencyProof(first: UInt64(first), second: UInt64(second), path: bent).proves(old, in: new))
+                #expect(
+                    !ConsistencyProof(first: UInt64(first), second: UInt64(second), path: bent).proves(old, in: new))
             }
         }
     }

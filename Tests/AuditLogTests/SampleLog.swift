@@ -36,26 +36,39 @@ struct SampleLog {
             let checkpoint = Checkpoint(origin: origin, size: frontier.size, root: frontier.root)
             checkpoints.append(
                 StoredCheckpoint(
-                    size: frontier.size, note: try signer.sign(checkpoint), root: frontier.root, frontier: frontier.stored))
+                    size: frontier.size, note: try signer.sign(checkpoint), root: frontier.root,
+                    frontier: frontier.stored))
         }
     }
 
     static func entry(_ index: Int) throws -> AuditEntry {
-        let id = UUID(uuid: (1, 0x93, 0, 0, UInt8(index >> 16 & 255), 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, UInt8(index >> 8 & 255), UInt8(index & 255)))
+        let id = UUID(
+            uuid: (
+                1, 0x93, 0, 0, UInt8(index >> 16 & 255), 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, UInt8(index >> 8 & 255),
+                UInt8(index & 255)
+            ))
         return try AuditEntry(
             id: id, time: Date(timeIntervalSince1970: 1_795_000_000 + Double(index) / 8),
             actor: AuditActor(id: "token:0193-\(index % 7)", authentication: .token),
-            action: index % 3 == 0 ? "promotion.requested" : "tag.written", outcome: index % 11 == 0 ? .denied : .success,
+            action: index % 3 == 0 ? "promotion.requested" : "tag.written",
+            outcome: index % 11 == 0 ? .denied : .success,
             subject: AuditEntry.Subject(
                 image: index % 5 == 0 ? nil : "payments/api", digest: "sha256:" + String(repeating: "ab", count: 32),
-                environment: "production", fromEnvironment: "staging", tags: ["1.2.\(index)"], promotionID: "0193-\(index)"),
-            requestID: "r-\(index)", policyVersion: "v1", reason: index % 4 == 0 ? "release \u{1F680} \"\(index)\"\n" : nil,
+                environment: "production", fromEnvironment: "staging", tags: ["1.2.\(index)"],
+                promotionID: "0193-\(index)"),
+            requestID: "r-\(index)", policyVersion: "v1",
+            reason: index % 4 == 0 ? "release \u{1F680} \"\(index)\"\n" : nil,
             before: .string("queued"), after: .string("copying"),
-            details: ["bytes": .integer(Int64(index) * 4096), "mounted": .array([.bool(true), .null]), "z": .object(["é": .string("ö\u{1}")])])
+            details: [
+                "bytes": .integer(Int64(index) * 4096), "mounted": .array([.bool(true), .null]),
+                "z": .object(["é": .string("ö\u{1}")]),
+            ])
     }
 
     static func leaf(_ entry: AuditEntry, at index: Int64) -> StoredLeaf {
-        StoredLeaf(index: index, id: entry.id, leafHash: entry.leafHash, canonicalText: entry.canonicalText, columns: entry.columns)
+        StoredLeaf(
+            index: index, id: entry.id, leafHash: entry.leafHash, canonicalText: entry.canonicalText,
+            columns: entry.columns)
     }
 
     func verify() -> AuditVerification {
@@ -68,10 +81,12 @@ struct SampleLog {
 extension StoredLeaf {
     /// A copy with something else in it.
     func with(
-        index: Int64? = nil, id: UUID? = nil, leafHash: MerkleHash? = nil, text: String?? = nil, columns: [String: String?]? = nil
+        index: Int64? = nil, id: UUID? = nil, leafHash: MerkleHash? = nil, text: String?? = nil,
+        columns: [String: String?]? = nil
     ) -> StoredLeaf {
         StoredLeaf(
-            index: index ?? self.index, id: id ?? self.id, leafHash: leafHash ?? self.leafHash, canonicalText: text ?? canonicalText,
+            index: index ?? self.index, id: id ?? self.id, leafHash: leafHash ?? self.leafHash,
+            canonicalText: text ?? canonicalText,
             columns: columns ?? self.columns)
     }
 }
