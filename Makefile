@@ -1,0 +1,26 @@
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check fmt clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+build: ## Build the shiplift command (.build/release/shiplift)
+	@Scripts/install-dependencies build
+	swift build -c release --product shiplift
+
+demo: ## Promote a real image through four environments before your eyes (CHECK=1: without a terminal)
+	@Scripts/install-dependencies demo
+	@swift build -c release --product shiplift
+	@CHECK=$(CHECK) Scripts/demo
+
+test: ## Build and run all tests
+	@Scripts/test
+
+check: ## Check the formatting
+	swift format lint --recursive --parallel Sources Tests Package.swift
+
+fmt: ## Format the sources
+	swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+clean: ## Remove what was built
+	rm -rf .build .demo
