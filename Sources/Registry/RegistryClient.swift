@@ -76,12 +76,13 @@ public final class RegistryClient: Sendable {
         var hasLoggedIn = false
         var redirects = 0
         while true {
-            let response = try await sendOnce(call)
+            let request = try await request(for: call, life: 5)
+            let response = try await sendOnce(request, call)
             await limiter.answered(overloaded: response.status == 429 || response.status == 503)
             switch response.status {
             case 401 where !hasLoggedIn && call.url.origin == endpoint.url.origin:
                 hasLoggedIn = true
-                guard try await authenticator.learn(from: response, scopes: call.scopes) else { return response }
+                guard try await authenticator.learn(from: response, refused: request.fields["Authorization"]) else { return response }
             case 301, 302, 303, 307, 308:
                 guard call.method == .get || call.method == .head else { return response }
                 redirects += 1
@@ -92,27 +93,35 @@ public final class RegistryClient: Sendable {
         }
     }
 
-    private func sendOnce(_ call: Call) async throws(RegistryError) -> HTTPResponse {
-        let request = try await request(for: call, life: 5)
-        var settings = endpoint.connection
-        if let deadline = call.deadline {
-            let rest = ContinuousClock.now.duration(to: deadline)
-            guard rest > .zero else { throw .timedOut(call.place) }
-            settings.totalTimeout = min(rest, settings.totalTimeout ?? .seconds(120))
-        } else if settings.totalTimeout == nil {
-            settings.totalTimeout = .seconds(120)
-        }
-        call.meter?.count(call.method.rawValue.lowercased())
-        let result = await limiter.run { () async -> Result<HTTPResponse, HTTPTransportError> in
+    private func sendOnce(_ request: HTTPRequest, _ call: Call) async throws(RegistryError) -> HTTPResponse {
+        let result = await limiter.run { () async -> Result<HTTPResponse, RegistryError> in
+            // The wait for a place may have taken what time there was: the deadline is looked at behind it.
+            guard let settings = settings(for: call) else { return .failure(.timedOut(call.place)) }
+            call.meter?.count(call.method.rawValue.lowercased())
             do throws(HTTPTransportError) {
                 return .success(try await http.send(request, settings: settings, maximumBodyBytes: call.maximumBytes))
-            } catch { return .failure(error) }
+            } catch { return .failure(Self.failure(error, call)) }
         }
-        switch result {
-        case nil, .failure(.cancelled): throw .cancelled(call.place)
-        case .success(let response): return response
-        case .failure(let error): throw .unreachable(call.place, error)
+        guard let result else { throw .cancelled(call.place) }
+        return try result.get()
+    }
+
+    private static func failure(_ error: HTTPTransportError, _ call: Call) -> RegistryError {
+        if case .cancelled = error { return .cancelled(call.place) }
+        return .unreachable(call.place, error)
+    }
+
+    /// The endpoint's settings with what time is left; `nil` where none is.
+    private func settings(for call: Call) -> ConnectionSettings? {
+        var settings = endpoint.connection
+        let most = settings.totalTimeout ?? .seconds(120)
+        guard let deadline = call.deadline else {
+            settings.totalTimeout = most
+            return settings
         }
+        let rest = ContinuousClock.now.duration(to: deadline)
+        settings.totalTimeout = min(rest, most)
+        return rest > .zero ? settings : nil
     }
 
     /// The request with its credentials; on another origin than the registry's it carries none.
@@ -138,7 +147,9 @@ public final class RegistryClient: Sendable {
         guard let location = response.fields["Location"] else { throw .malformed(place, "\(why) without Location") }
         let next: HTTPURL
         do { next = try url.resolving(location) } catch { throw .malformed(place, "\(why) with a bad Location: \(error)") }
-        guard endpoint.allows(next) else { throw .hostNotAllowed(place, host: next.origin.description, why: why) }
+        guard endpoint.allows(next), url.origin.scheme != .https || next.origin.scheme == .https else {
+            throw .hostNotAllowed(place, host: next.origin.description, why: why)
+        }
         return next
     }
 

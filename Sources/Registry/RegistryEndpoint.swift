@@ -39,7 +39,7 @@ public struct RegistryEndpoint: Sendable {
     func allows(_ url: HTTPURL) -> Bool {
         if url.origin == self.url.origin { return true }
         if self.url.origin.scheme == .https, url.origin.scheme != .https { return false }
-        return additionalHosts.contains { Self.host($0, matches: url.origin) }
+        return additionalHosts.contains { Self.host($0.lowercased(), matches: url.origin) }
     }
 
     private static func host(_ pattern: String, matches origin: Origin) -> Bool {

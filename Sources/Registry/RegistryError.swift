@@ -10,6 +10,13 @@ public struct RegistryAnswer: Sendable, Hashable {
     public let message: String
     /// The digests that the error's details name.
     public let digests: [Digest]
+
+    init(status: Int, code: String = "", message: String, digests: [Digest] = []) {
+        self.status = status
+        self.code = code
+        self.message = message
+        self.digests = digests
+    }
 }
 
 /// Where something failed.
@@ -36,7 +43,7 @@ public enum RegistryError: Error, Sendable, Hashable {
     case unauthorized(RegistryPlace, RegistryAnswer)
     case forbidden(RegistryPlace, RegistryAnswer)
     case notFound(RegistryPlace, RegistryAnswer)
-    /// Seconds to wait, where the registry said so.
+    /// 429, or a 503 that says how long: seconds to wait, where the registry said so.
     case rateLimited(RegistryPlace, RegistryAnswer, retryAfter: Double?)
     case serverError(RegistryPlace, RegistryAnswer)
     /// Another refusal: immutable tags, policies of the registry, a body it does not like.
@@ -90,7 +97,7 @@ extension RegistryError: CustomStringConvertible {
             case .unauthorized: "the credentials were not accepted"
             case .forbidden: "the credentials do not allow this"
             case .notFound: "not found"
-            case .rateLimited(_, _, let seconds): "too many requests" + (seconds.map { "; asked to wait \(Int($0)) s" } ?? "")
+            case .rateLimited(_, let answer, let seconds): (answer.status == 503 ? "overloaded" : "too many requests") + (seconds.map { "; asked to wait \(Int($0)) s" } ?? "")
             case .serverError: "the registry failed"
             case .refused: "the registry refused"
             case .unreachable(_, let error): "no answer: \(error)"

@@ -19,6 +19,7 @@ actor Authenticator {
 
     private static let maximumTokenBytes = 128 << 10
     private static let maximumTokens = 1_000
+    private static let tokenTimeout = Duration.seconds(30)
 
     private let endpoint: RegistryEndpoint
     private let http: HTTPClient
@@ -48,7 +49,10 @@ actor Authenticator {
     }
 
     /// Takes in a 401. Answers whether another attempt makes sense.
-    func learn(from response: HTTPResponse, scopes: [TokenScope]) throws(RegistryError) -> Bool {
+    ///
+    /// - Parameter refused: the `Authorization` that the request carried. Another request may have logged in meanwhile: what was not
+    ///   refused stays good.
+    func learn(from response: HTTPResponse, refused: String?) throws(RegistryError) -> Bool {
         let place = RegistryPlace(registry: endpoint.name)
         for challenge in Challenge.parse(response.fields.all("WWW-Authenticate")) {
             switch challenge.scheme {
@@ -59,12 +63,12 @@ actor Authenticator {
                 guard endpoint.allows(realm) else { throw .hostNotAllowed(place, host: realm.origin.description, why: "the login challenge") }
                 scheme = .bearer(realm: realm, service: challenge.parameters["service"])
                 // A token that was refused is no good, whatever its time says.
-                tokens = tokens.filter { !$0.value.scopes.contains { held in scopes.contains { $0.repository == held.repository } } }
+                tokens = tokens.filter { "Bearer \($0.value.value.reveal())" != refused }
                 return true
             case "basic":
-                guard case .basic = try credentials() else { return false }
-                defer { scheme = .basic }
-                return scheme != .basic
+                guard case .basic(let user, let password) = try credentials() else { continue }
+                scheme = .basic
+                return Self.basic(user, password).reveal() != refused
             default: continue
             }
         }
@@ -106,10 +110,16 @@ actor Authenticator {
         let place = RegistryPlace(registry: endpoint.name)
         let request = try tokenRequest(scopes, realm, service)
         meter?.count("token")
+        var settings = endpoint.connection
+        // Everybody who needs a token waits for this one.
+        settings.totalTimeout = min(settings.totalTimeout ?? Self.tokenTimeout, Self.tokenTimeout)
         let response: HTTPResponse
         do throws(HTTPTransportError) {
-            response = try await http.send(request, settings: endpoint.connection, maximumBodyBytes: Self.maximumTokenBytes)
-        } catch { throw .unreachable(place, error) }
+            response = try await http.send(request, settings: settings, maximumBodyBytes: Self.maximumTokenBytes)
+        } catch {
+            if case .cancelled = error { throw .cancelled(place) }
+            throw .unreachable(place, error)
+        }
         guard response.status == 200 else { throw ErrorResponse.error(response, at: place) }
         guard let body = TokenAnswer(response.body) else { throw .malformed(place, "the token service's answer holds no token") }
         let seconds = min(max(body.expiresIn ?? 60, 10), 86_400)

@@ -31,6 +31,7 @@ actor ConcurrencyLimiter {
             if clean >= 20, limit < ceiling {
                 limit += 1
                 clean = 0
+                admit()
             }
         }
     }
@@ -58,6 +59,11 @@ actor ConcurrencyLimiter {
 
     private func release() {
         running -= 1
+        admit()
+    }
+
+    /// Nobody overtakes: whoever comes finds a free place only where nobody waits.
+    private func admit() {
         while running < limit, !waiters.isEmpty {
             running += 1
             waiters.removeFirst().continuation.resume(returning: true)

@@ -17,7 +17,7 @@ enum ErrorResponse {
 
     static func answer(_ response: HTTPResponse) -> RegistryAnswer {
         let document: Document?
-        do { document = try JSONDecoder().decode(Document.self, from: Data(response.body.prefix(64 << 10))) } catch { document = nil }
+        do { document = try JSONDecoder().decode(Document.self, from: Data(response.body)) } catch { document = nil }
         let first = document?.errors?.first
         return RegistryAnswer(
             status: response.status, code: clean(first?.code ?? "", 64),
@@ -26,15 +26,16 @@ enum ErrorResponse {
 
     /// Every digest that stands in the body: distribution names all missing ones, each in an error's detail.
     private static func digests(in body: [UInt8]) -> [Digest] {
-        let text = String(decoding: body.prefix(64 << 10), as: UTF8.self)
+        let text = String(decoding: body, as: UTF8.self)
         var found: [Digest] = []
+        var seen: Set<Digest> = []
         for algorithm in DigestAlgorithm.allCases {
             var rest = text[...]
             while let range = rest.firstRange(of: "\(algorithm.rawValue):"), found.count < ManifestLimits.children {
                 let candidate = rest[range.lowerBound...].prefix(algorithm.rawValue.count + 1 + algorithm.hexLength)
                 do throws(DigestError) {
                     let digest = try Digest(parsing: String(candidate))
-                    if !found.contains(digest) { found.append(digest) }
+                    if seen.insert(digest).inserted { found.append(digest) }
                 } catch {}
                 rest = rest[range.upperBound...]
             }
@@ -50,6 +51,9 @@ enum ErrorResponse {
         case 404: return .notFound(place, answer)
         case 429: return .rateLimited(place, answer, retryAfter: retryAfter(response))
         case 408: return .timedOut(place)
+        case 503:
+            guard let seconds = retryAfter(response) else { return .serverError(place, answer) }
+            return .rateLimited(place, answer, retryAfter: seconds)
         case 500...599: return .serverError(place, answer)
         default: return .refused(place, answer)
         }

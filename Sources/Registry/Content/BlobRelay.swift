@@ -48,7 +48,8 @@ public enum BlobRelay {
         var call = RegistryClient.Call(
             method: .get, url: try source.client.url("\(source.repository)/blobs/\(blob.digest)"),
             scopes: [TokenScope(repository: source.repository, access: .pull)], place: place, meter: source.meter)
-        let targets = try await targets(blob, uploads)
+        let (targets, refused) = await targets(blob, uploads)
+        guard !targets.isEmpty else { return BlobRelayReport(failures: uploads.indices.map { refused[$0] }, sourceBytes: 0) }
         var hasLoggedIn = false
         var redirects = 0
         while true {
@@ -58,12 +59,13 @@ public enum BlobRelay {
                 targets: targets, progress: progress)
             source.meter?.count("get")
             switch try await run(request, source, place) {
-            case .relayed(let report): return try result(of: report, blob, uploads, place)
+            case .relayed(let report): return try await result(of: report, blob, uploads, refused, place)
             case .sourceRefused(let response):
+                await source.client.limiter.answered(overloaded: response.status == 429 || response.status == 503)
                 switch response.status {
                 case 401 where !hasLoggedIn && call.url.origin == source.client.endpoint.url.origin:
                     hasLoggedIn = true
-                    guard try await source.client.authenticator.learn(from: response, scopes: call.scopes) else {
+                    guard try await source.client.authenticator.learn(from: response, refused: request.source.fields["Authorization"]) else {
                         throw ErrorResponse.error(response, at: place)
                     }
                 case 301, 302, 303, 307, 308:
@@ -87,25 +89,35 @@ public enum BlobRelay {
         }
     }
 
-    private static func targets(_ blob: Descriptor, _ uploads: [BlobUpload]) async throws(RegistryError) -> [RelayTarget] {
+    /// The targets, and why some can't be asked: that is no reason for the others to go without.
+    private static func targets(_ blob: Descriptor, _ uploads: [BlobUpload]) async -> (targets: [RelayTarget], refused: [Int: RegistryError]) {
         var targets: [RelayTarget] = []
+        var refused: [Int: RegistryError] = [:]
         for (id, upload) in uploads.enumerated() {
-            let place = upload.client.place(upload.session.repository, blob.digest.description)
-            let call = RegistryClient.Call(
-                method: .put, url: try upload.client.finishingURL(upload.session, blob.digest, place),
-                fields: [("Content-Type", "application/octet-stream")],
-                scopes: [TokenScope(repository: upload.session.repository, access: .push)], place: place, meter: upload.meter)
-            // At 1 MB/s the token must still be good when the body ends; the longest lives are up to the token service.
-            let life = min(Double(blob.size) / 1_000_000 + 5, 45)
-            targets.append(RelayTarget(id: id, request: try await upload.client.request(for: call, life: life), settings: upload.client.endpoint.connection))
-            upload.meter?.count("put")
+            do throws(RegistryError) { targets.append(try await target(id, blob, upload)) } catch { refused[id] = error }
         }
-        return targets
+        return (targets, refused)
+    }
+
+    private static func target(_ id: Int, _ blob: Descriptor, _ upload: BlobUpload) async throws(RegistryError) -> RelayTarget {
+        let place = upload.client.place(upload.session.repository, blob.digest.description)
+        let call = RegistryClient.Call(
+            method: .put, url: try upload.client.finishingURL(upload.session, blob.digest, place),
+            fields: [("Content-Type", "application/octet-stream")],
+            scopes: [TokenScope(repository: upload.session.repository, access: .push)], place: place, meter: upload.meter)
+        // At 1 MB/s the token must still be good when the body ends; the longest lives are up to the token service.
+        let life = min(Double(blob.size) / 1_000_000 + 5, 45)
+        return RelayTarget(id: id, request: try await upload.client.request(for: call, life: life), settings: upload.client.endpoint.connection)
     }
 
     private static func result(
-        of report: RelayReport, _ blob: Descriptor, _ uploads: [BlobUpload], _ place: RegistryPlace
-    ) throws(RegistryError) -> BlobRelayReport {
+        of report: RelayReport, _ blob: Descriptor, _ uploads: [BlobUpload], _ refused: [Int: RegistryError], _ place: RegistryPlace
+    ) async throws(RegistryError) -> BlobRelayReport {
+        for (id, outcome) in report.targets {
+            uploads[id].meter?.count("put")
+            guard case .answered(let response) = outcome else { continue }
+            await uploads[id].client.limiter.answered(overloaded: response.status == 429 || response.status == 503)
+        }
         if case .refused(let error) = report.verdict { throw failure(error, place) }
         var failures: [RegistryError?] = []
         for (id, upload) in uploads.enumerated() {
@@ -113,7 +125,7 @@ public enum BlobRelay {
             switch report.targets[id] {
             case .answered(let response): failures.append(upload.client.uploadFailure(response, blob.digest, place))
             case .failed(let error): failures.append(Self.failure(error, place))
-            case nil: failures.append(.cancelled(place))
+            case nil: failures.append(refused[id] ?? .cancelled(place))
             }
         }
         return BlobRelayReport(failures: failures, sourceBytes: report.sourceBytes)

@@ -67,7 +67,8 @@ extension RegistryClient {
         switch response.status {
         case 201:
             if let said = response.fields["Docker-Content-Digest"], said.hasPrefix("\(digest.algorithm.rawValue):"), said != digest.description {
-                throw .contentMismatch(place, "the registry mounted \(ErrorResponse.clean(said, 80)) instead")
+                // Whatever it mounted, it is not what we need: the blob goes another way.
+                return .refused(RegistryAnswer(status: 201, message: "the registry mounted \(ErrorResponse.clean(said, 80)) instead"))
             }
             return .mounted
         case 202: return .notMounted(try session(response, call.url, repository, place))

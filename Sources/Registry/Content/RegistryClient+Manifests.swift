@@ -16,6 +16,10 @@ public enum ManifestPut: Sendable, Hashable {
 }
 
 extension RegistryClient {
+    /// A registry may name every child of a manifest: some 150 bytes for each.
+    private static let maximumMissingListBytes = 4 << 20
+    private static let missingContentWords = ["unknown blob", "blob unknown", "unknown manifest", "failed to copy blob"]
+
     private static var accept: [(String, String)] { MediaType.acceptedManifests.map { ("Accept", $0.description) } + [("Accept", "*/*")] }
 
     /// Looks a manifest up; `nil` where the registry has none of that name.
@@ -85,8 +89,8 @@ extension RegistryClient {
             response = try await perform(
                 Call(
                     method: .put, url: try url("\(repository)/manifests/\(reference)"), fields: [("Content-Type", manifest.mediaType.description)],
-                    body: Array(manifest.bytes), scopes: [TokenScope(repository: repository, access: .push)], place: place, deadline: deadline,
-                    meter: meter))
+                    body: Array(manifest.bytes), scopes: [TokenScope(repository: repository, access: .push)], place: place,
+                    maximumBytes: Self.maximumMissingListBytes, deadline: deadline, meter: meter))
         } catch {
             guard case .refused(_, let answer) = error, let missing = Self.missingContent(answer) else { throw error }
             return missing
@@ -109,7 +113,8 @@ extension RegistryClient {
         switch answer.code {
         case "MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN": break
         case "MANIFEST_UNKNOWN" where answer.status == 400 || answer.status == 404: break
-        case "MANIFEST_INVALID" where message.contains("unknown blob") || message.contains("failed to copy blob") || message.contains("unknown"): break
+        case "MANIFEST_INVALID" where Self.missingContentWords.contains(where: message.contains): break
+        case "MANIFEST_INVALID" where message.contains("unknown") && !answer.digests.isEmpty: break
         default: return nil
         }
         return .missingContent(answer.digests, message: answer.message)

@@ -40,16 +40,25 @@ extension RegistryClient {
 
     /// RFC 8288: `Link: </v2/…>; rel="next"`, to the registry itself only.
     private func next(of response: HTTPResponse, from url: HTTPURL, _ place: RegistryPlace) throws(RegistryError) -> TagCursor? {
-        for field in response.fields.all("Link") {
-            guard let open = field.firstIndex(of: "<"), let close = field[open...].firstIndex(of: ">") else { continue }
-            let parameters = field[close...].lowercased().filter { $0 != " " && $0 != "\"" }
-            guard parameters.contains(";rel=next") else { continue }
+        for link in response.fields.all("Link").flatMap(Self.links) where link.relations.contains("next") {
             let target: HTTPURL
-            do { target = try url.resolving(String(field[field.index(after: open)..<close])) } catch { throw .malformed(place, "Link: \(error)") }
+            do { target = try url.resolving(link.target) } catch { throw .malformed(place, "Link: \(error)") }
             guard target.origin == endpoint.url.origin else { throw .hostNotAllowed(place, host: target.origin.description, why: "the next page") }
             guard target != url else { throw .malformed(place, "the next page is the same one") }
             return TagCursor(url: target)
         }
         return nil
+    }
+
+    /// The links of one field: `<TARGET>; rel="next"; …, <TARGET>; …`.
+    private static func links(_ field: String) -> [(target: String, relations: [String])] {
+        // Each piece begins behind a "<": the target up to ">", then its parameters.
+        field.split(separator: "<").compactMap { piece in
+            guard let close = piece.firstIndex(of: ">") else { return nil }
+            let parameters = piece[close...].dropFirst().split(whereSeparator: { $0 == ";" || $0 == "," })
+            let relation = parameters.lazy.map { $0.filter { $0 != "\"" }.lowercased().trimmingCharacters(in: .whitespaces) }
+                .first { $0.hasPrefix("rel=") }
+            return (String(piece[..<close]), (relation?.dropFirst(4) ?? "").split(separator: " ").map(String.init))
+        }
     }
 }

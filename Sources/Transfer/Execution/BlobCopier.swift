@@ -10,6 +10,8 @@ struct BlobCopier: Sendable {
     let bytesRead: ByteCounter
     private static let attempts = 3
     private static let width = 4
+    /// Seconds.
+    private static let longestPause = 10.0
 
     /// What became of each target: the first error of any of its blobs.
     typealias Failures = [Int: TransferError]
@@ -41,6 +43,7 @@ struct BlobCopier: Sendable {
             let isLast = attempt >= Self.attempts
             let uploads = await open(&pending, runs, &failures)
             guard !uploads.isEmpty else { break }
+            var worst: RegistryError?
             do throws(RegistryError) {
                 let report = try await BlobRelay.relay(
                     blob, from: BlobSource(client: source.client, repository: source.repository, meter: sourceMeter), to: uploads.map(\.upload),
@@ -48,15 +51,17 @@ struct BlobCopier: Sendable {
                 bytesRead.add(report.sourceBytes)
                 for ((index, _), failure) in zip(uploads, report.failures) {
                     try await settle(blob, runs[index], failure, isLast, index, &pending, &failures)
+                    if pending[index] != nil { worst = Self.slower(worst, failure) }
                 }
             } catch {
                 for (_, upload) in uploads { await upload.client.cancelUpload(upload.session, meter: upload.meter) }
                 for (index, _) in uploads { pending[index] = .some(nil) }
                 if case .notFound(let place, _) = error { throw .missingAtSource(place, blob.digest) }
                 if case .cancelled = error { throw .cancelled }
-                guard error.isTransient, !isLast else { throw .registry(error) }
-                try await pause(attempt)
+                guard error.isTransient, !isLast, !Self.asksForLongPause(error) else { throw .registry(error) }
+                worst = error
             }
+            if let worst { try await pause(attempt, after: worst) }
             attempt += 1
         }
         return failures
@@ -91,10 +96,11 @@ struct BlobCopier: Sendable {
             return
         }
         if case .cancelled = failure { throw failure }
-        // A token that ran out during the body is worth another try with a fresh one.
-        let mayTryAgain = failure.isTransient || failure.answer?.status == 401 || failure.answer?.code == "BLOB_UPLOAD_INVALID"
+        let mayTryAgain = Self.mayTryAgain(failure)
+        // Whoever loses a race for the same blob hears 400, 409 or 500: the blob may be there nevertheless.
+        let mayBeThere = mayTryAgain || failure.answer?.status == 400 || failure.answer?.status == 409
         do throws(RegistryError) {
-            if mayTryAgain, try await run.site.client.headBlob(run.site.repository, blob.digest, meter: run.meter) != nil {
+            if mayBeThere, try await run.site.client.headBlob(run.site.repository, blob.digest, meter: run.meter) != nil {
                 pending[index] = nil
                 await run.noteCopied(blob)
                 return
@@ -110,7 +116,28 @@ struct BlobCopier: Sendable {
         pending[index] = .some(nil)
     }
 
-    private func pause(_ attempt: Int) async throws(TransferError) {
-        do { try await Task.sleep(for: .milliseconds(Int.random(in: 50...(200 << attempt)))) } catch { throw .cancelled }
+    /// A token that ran out during the body is worth another try with a fresh one.
+    private static func mayTryAgain(_ failure: RegistryError) -> Bool {
+        guard !asksForLongPause(failure) else { return false }
+        return failure.isTransient || failure.answer?.status == 401 || failure.answer?.code == "BLOB_UPLOAD_INVALID"
+    }
+
+    /// A long pause is the job's business, not a blob's.
+    private static func asksForLongPause(_ failure: RegistryError) -> Bool { (retryAfter(failure) ?? 0) > longestPause }
+
+    private static func retryAfter(_ failure: RegistryError?) -> Double? {
+        guard case .rateLimited(_, _, let seconds) = failure else { return nil }
+        return seconds
+    }
+
+    /// The failure that asks for the longer pause.
+    private static func slower(_ one: RegistryError?, _ other: RegistryError?) -> RegistryError? {
+        (retryAfter(other) ?? 0) > (retryAfter(one) ?? -1) ? other : one
+    }
+
+    /// Jitter, growing with the attempts; never shorter than a registry asked for.
+    private func pause(_ attempt: Int, after failure: RegistryError) async throws(TransferError) {
+        let seconds = max(Double.random(in: 0.05...(0.2 * Double(1 << attempt))), Self.retryAfter(failure) ?? 0)
+        do { try await Task.sleep(for: .seconds(seconds)) } catch { throw .cancelled }
     }
 }

@@ -13,23 +13,34 @@ actor TargetRun {
     nonisolated let meter = RequestMeter()
     private nonisolated let tree: ManifestTree
     private nonisolated let plan: CopyPlan.TargetPlan
-    private var report: TargetReport
+    private var manifestsWritten = 0
+    /// How each blob got there: the last word counts, since a belief may have to be repaired.
+    private var ways: [Digest: (size: Int64, way: Way)] = [:]
     private var sightings: [Sighting] = []
     private var stored: Set<Digest>
     private static let width = 16
+
+    private enum Way { case present, mounted, copied }
 
     init(site: Site, tree: ManifestTree, plan: CopyPlan.TargetPlan) {
         self.site = site
         self.tree = tree
         self.plan = plan
-        report = TargetReport(registry: site.registry, repository: site.repository)
         stored = Set(plan.manifests.filter(\.isPresent).map(\.digest))
     }
 
     /// What was done, with the requests it took.
     var result: TargetReport {
-        var report = report
+        var report = TargetReport(registry: site.registry, repository: site.repository)
+        report.manifests = manifestsWritten
         report.requests = meter.requests
+        for (size, way) in ways.values {
+            switch way {
+            case .present: report.present.add(size)
+            case .mounted: report.mounted.add(size)
+            case .copied: report.copied.add(size)
+            }
+        }
         return report
     }
 
@@ -126,6 +137,7 @@ actor TargetRun {
                 try await repair(blobs.map { BlobNeed(descriptor: $0) })
                 for child in manifest.children where named.isEmpty || named.contains(child.digest) {
                     guard let childManifest = tree.manifests.first(where: { $0.digest == child.digest }) else { continue }
+                    stored.remove(child.digest)
                     sightings.append(.manifestGone(child.digest))
                     try await putAgain(childManifest, repair)
                 }
@@ -154,20 +166,20 @@ actor TargetRun {
     }
 
     func noteCopied(_ blob: Descriptor) {
-        report.copied.add(blob.size)
+        ways[blob.digest] = (blob.size, .copied)
         sightings.append(.blob(blob.digest))
     }
 
     private func noteMounted(_ blob: Descriptor) {
-        report.mounted.add(blob.size)
+        ways[blob.digest] = (blob.size, .mounted)
         sightings.append(.blob(blob.digest))
     }
 
-    private func notePresent(_ blob: Descriptor) { report.present.add(blob.size) }
+    private func notePresent(_ blob: Descriptor) { ways[blob.digest] = (blob.size, .present) }
 
     private func noteStored(_ manifest: Manifest) {
         guard stored.insert(manifest.digest).inserted else { return }
-        report.manifests += 1
+        manifestsWritten += 1
         sightings.append(.manifest(manifest.digest, blobs: manifest.blobs.filter { !$0.mediaType.isForeignLayer }.map(\.digest)))
     }
 }
