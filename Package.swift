@@ -88,7 +88,7 @@ let package = Package(
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI"], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
         .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI"], swiftSettings: strict),
-        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "APITests", dependencies: ["API", "APIModel", "PromotionCore", "OCI", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "OCI"], swiftSettings: strict),
