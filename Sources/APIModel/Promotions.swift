@@ -102,13 +102,18 @@ public struct TargetReportResource: Codable, Sendable, Hashable {
 /// What a promotion did and what it cost.
 public struct ReportResource: Codable, Sendable, Hashable {
     public var targets: [TargetReportResource]
+    public var decisionRequests: [String: Int]
     public var sourceRequests: [String: Int]
     public var sourceBytes: Int64
     public var totalRequests: Int
     public var seconds: Double
 
-    public init(targets: [TargetReportResource], sourceRequests: [String: Int], sourceBytes: Int64, totalRequests: Int, seconds: Double) {
+    public init(
+        targets: [TargetReportResource], decisionRequests: [String: Int], sourceRequests: [String: Int], sourceBytes: Int64, totalRequests: Int,
+        seconds: Double
+    ) {
         self.targets = targets
+        self.decisionRequests = decisionRequests
         self.sourceRequests = sourceRequests
         self.sourceBytes = sourceBytes
         self.totalRequests = totalRequests

@@ -113,14 +113,20 @@ public struct CopyPlanSummary: Sendable, Hashable, Codable {
 /// What a promotion did and what it cost.
 public struct CopyReport: Sendable, Hashable, Codable {
     public var targets: [RegistryTally]
+    /// Requests made to resolve and to decide, before anything was copied, by method class.
+    public var decisionRequests: [String: Int]
     /// Requests made to the source registry, by method class.
     public var sourceRequests: [String: Int]
     /// Bytes read from the source's blobs.
     public var sourceBytes: Int64
     public var seconds: Double
 
-    public init(targets: [RegistryTally] = [], sourceRequests: [String: Int] = [:], sourceBytes: Int64 = 0, seconds: Double = 0) {
+    public init(
+        targets: [RegistryTally] = [], decisionRequests: [String: Int] = [:], sourceRequests: [String: Int] = [:], sourceBytes: Int64 = 0,
+        seconds: Double = 0
+    ) {
         self.targets = targets
+        self.decisionRequests = decisionRequests
         self.sourceRequests = sourceRequests
         self.sourceBytes = sourceBytes
         self.seconds = seconds
@@ -128,7 +134,7 @@ public struct CopyReport: Sendable, Hashable, Codable {
 
     /// All requests to all registries, tokens included.
     public var totalRequests: Int {
-        sourceRequests.values.reduce(0, +) + targets.reduce(0) { $0 + $1.requests.values.reduce(0, +) }
+        decisionRequests.values.reduce(0, +) + sourceRequests.values.reduce(0, +) + targets.reduce(0) { $0 + $1.requests.values.reduce(0, +) }
     }
 }
 

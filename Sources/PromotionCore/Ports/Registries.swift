@@ -1,6 +1,7 @@
 import Foundation
 public import OCI
 public import PolicyEngine
+import Synchronization
 
 /// An artifact that was found in an environment.
 public struct ResolvedArtifact: Sendable, Hashable {
@@ -8,14 +9,23 @@ public struct ResolvedArtifact: Sendable, Hashable {
     public let registry: String
     public let repository: RepositoryName
     public let digest: Digest
-    public let mediaType: MediaType
 
-    public init(registry: String, repository: RepositoryName, digest: Digest, mediaType: MediaType) {
+    public init(registry: String, repository: RepositoryName, digest: Digest) {
         self.registry = registry
         self.repository = repository
         self.digest = digest
-        self.mediaType = mediaType
     }
+}
+
+/// Counts the requests that a decision costs, by method class.
+public final class RequestTally: Sendable {
+    private let counts = Mutex<[String: Int]>([:])
+
+    public init() {}
+
+    public var requests: [String: Int] { counts.withLock { $0 } }
+
+    public func add(_ requests: [String: Int]) { counts.withLock { $0.merge(requests, uniquingKeysWith: +) } }
 }
 
 /// What a manifest tree says about an artifact, for policy.
@@ -43,14 +53,14 @@ public struct ArtifactFacts: Sendable, Hashable {
 /// Reading what is where. Talks only to registries that an environment names.
 public protocol ImageRegistries: Sendable {
     /// Finds a tag or digest in an environment: one request per registry, the first that has it answers. `nil` where none has it.
-    func resolve(_ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition)
+    func resolve(_ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally)
         async throws(PromotionFailure) -> ResolvedArtifact?
 
     /// Reads the tree of an artifact (from kept manifests where they are known) and what policy asks of it.
-    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> ArtifactFacts
+    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts
 
     /// What a tag names now in each registry of an environment; registries where it does not exist are left out.
-    func currentTargets(_ image: ImageName, tag: Tag, in environment: EnvironmentDefinition)
+    func currentTargets(_ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally)
         async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)]
 
     /// The tags of an image in an environment, bounded by `limit`, each looked up and recorded in the tag's history.

@@ -48,7 +48,11 @@ struct Acts {
             default: failure == nil ? .success : .failure
             }
         var details: [String: JSONValue] = [:]
-        if let decision { details["gates"] = .array(decision.gates.map(Self.gate)) }
+        if let decision {
+            // Bounded together: the decision itself is stored whole with the promotion.
+            details["gates"] = .array(decision.gates.prefix(40).map(Self.gate))
+            if decision.gates.count > 40 { details["gatesLeftOut"] = .integer(Int64(decision.gates.count - 40)) }
+        }
         if let failure { details["failure"] = Self.failure(failure) }
         return try entry(
             "promotion.\(next.rawValue)", promotion, by: actor, authentication, outcome: outcome, requestID: requestID, reason: reason,

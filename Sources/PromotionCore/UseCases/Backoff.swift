@@ -31,6 +31,7 @@ extension CopyReport {
     /// Two reports about the same targets as one.
     public func adding(_ other: CopyReport) -> CopyReport {
         var sum = self
+        sum.decisionRequests.merge(other.decisionRequests, uniquingKeysWith: +)
         sum.sourceRequests.merge(other.sourceRequests, uniquingKeysWith: +)
         sum.sourceBytes += other.sourceBytes
         sum.seconds += other.seconds

@@ -17,6 +17,8 @@ public struct EvaluationSubject: Sendable, Hashable {
 public struct Evaluated: Sendable, Hashable {
     public let decision: Decision
     public let facts: PromotionFacts
+    /// Requests that it took, by method class.
+    public let requests: [String: Int]
 }
 
 /// Collects the facts about a promotion and asks policy.
@@ -33,22 +35,23 @@ public struct Evaluation: Sendable {
     public func evaluate(_ subject: EvaluationSubject, under policies: PolicySet) async throws(PromotionFailure) -> Evaluated {
         guard let from = policies.environment(named: subject.from) else { throw Self.unknown(subject.from) }
         guard let to = policies.environment(named: subject.to) else { throw Self.unknown(subject.to) }
-        guard try await registries.resolve(subject.image, .digest(subject.digest), in: from) != nil else {
+        let tally = RequestTally()
+        guard try await registries.resolve(subject.image, .digest(subject.digest), in: from, tally: tally) != nil else {
             throw PromotionFailure(
                 .imageNotFound, "\(subject.image)@\(subject.digest) is no longer in \(subject.from)", reference: subject.digest.description)
         }
-        let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from)
+        let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, tally: tally)
         // The first pass tells which tags would be written; what they name now is a fact of the second.
         let preliminary = facts(subject, artifact, targetTags: [])
         let tags = policies.evaluate(preliminary, at: environs.now()).targetTags
         var current: [CurrentTag] = []
         for tag in tags {
-            for found in try await registries.currentTargets(subject.image, tag: tag, in: to) {
+            for found in try await registries.currentTargets(subject.image, tag: tag, in: to, tally: tally) {
                 current.append(CurrentTag(tag: tag, digest: found.digest))
             }
         }
         let complete = facts(subject, artifact, targetTags: current)
-        return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete)
+        return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
     }
 
     private func facts(_ subject: EvaluationSubject, _ artifact: ArtifactFacts, targetTags: [CurrentTag]) -> PromotionFacts {

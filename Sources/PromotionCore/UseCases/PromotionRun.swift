@@ -94,7 +94,8 @@ public struct PromotionRun: Sendable {
             let report = try await context.interruption.guarding { [transfer] in
                 try await transfer.copy(order, progress: context.progress)
             }
-            promotion = try await move(promotion, to: .committing, leased.lease) { $0.report = report }
+            let sum = (promotion.report ?? CopyReport()).adding(report)
+            promotion = try await move(promotion, to: .committing, leased.lease) { $0.report = sum }
         case .committing:
             let commit = try await transfer.commit(try await order(for: promotion), deadline: context.commitDeadline())
             let report = (promotion.report ?? CopyReport()).adding(commit.report)
@@ -122,6 +123,7 @@ public struct PromotionRun: Sendable {
         let targets = try Self.targets(of: promotion, in: policySet)
         return try await move(promotion, to: next, lease, decision: evaluated.decision) {
             $0.facts = evaluated.facts
+            $0.report = (promotion.report ?? CopyReport()).adding(CopyReport(decisionRequests: evaluated.requests))
             $0.targets = targets
             $0.tags = evaluated.decision.targetTags
         }

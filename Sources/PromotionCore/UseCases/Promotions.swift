@@ -56,13 +56,14 @@ public struct Promotions: Sendable {
     public func request(
         _ request: PromotionRequest, by principal: Principal, requestID: RequestID, key: String?
     ) async throws(PromotionRequestError) -> CreatedPromotion {
-        let (_, resolved) = try await resolve(request, for: principal)
+        let (_, resolved, requests) = try await resolve(request, for: principal)
         let depth = try await store { () async throws(StoreError) in try await queue.depth() }
         guard depth.available < queueLimit else { throw .queueFull(depth: depth.available, limit: queueLimit) }
-        let promotion = Promotion(
+        var promotion = Promotion(
             id: PromotionID(environs.newID()), image: request.image, from: request.from, to: request.to, digest: resolved.digest,
             sourceTag: request.reference.tag, requestedTags: request.targetTags, reason: request.reason, requestedBy: principal.subject,
             requestID: requestID, createdAt: environs.now())
+        promotion.report = CopyReport(decisionRequests: requests)
         let audit = try entry { () throws(AuditEntryError) in
             try Acts(environs).requested(promotion, by: principal.subject, authentication: .token)
         }
@@ -79,7 +80,7 @@ public struct Promotions: Sendable {
 
     /// The decision and the plan for a request, with nothing written anywhere.
     public func dryRun(_ request: PromotionRequest, by principal: Principal) async throws(PromotionRequestError) -> DryRun {
-        let (policySet, resolved) = try await resolve(request, for: principal)
+        let (policySet, resolved, _) = try await resolve(request, for: principal)
         let subject = EvaluationSubject(
             image: request.image, from: request.from, to: request.to, digest: resolved.digest, sourceTag: request.reference.tag,
             requestedTags: request.targetTags, requestedBy: principal.subject)
@@ -139,7 +140,7 @@ public struct Promotions: Sendable {
 
     private func resolve(
         _ request: PromotionRequest, for principal: Principal
-    ) async throws(PromotionRequestError) -> (PolicySet, ResolvedArtifact) {
+    ) async throws(PromotionRequestError) -> (PolicySet, ResolvedArtifact, requests: [String: Int]) {
         guard principal.mayPromote(request.image, to: request.to) else {
             throw .notPermitted("this token may not promote \(request.image) to \(request.to)")
         }
@@ -147,13 +148,14 @@ public struct Promotions: Sendable {
         let known = policySet.environments.map(\.name)
         guard let from = policySet.environment(named: request.from) else { throw .unknownEnvironment(request.from, known: known) }
         guard policySet.environment(named: request.to) != nil else { throw .unknownEnvironment(request.to, known: known) }
+        let tally = RequestTally()
         let resolved = try await failure { () async throws(PromotionFailure) in
-            try await registries.resolve(request.image, request.reference, in: from)
+            try await registries.resolve(request.image, request.reference, in: from, tally: tally)
         }
         guard let resolved else {
             throw .artifactNotFound(image: request.image, reference: request.reference, environment: request.from)
         }
-        return (policySet, resolved)
+        return (policySet, resolved, tally.requests)
     }
 }
 

@@ -6,6 +6,8 @@ public import PromotionCore
 extension PostgresAuditTrail {
     /// Most entries of one batch.
     private static let batch = 20_000
+    /// Seconds between two checkpoints: an entry is under a signature within this time and a batch.
+    private static let checkpointInterval = 2.0
 
     public func sequence(signer: CheckpointSigner?) async throws(StoreError) -> Int {
         try await storing {
@@ -13,7 +15,7 @@ extension PostgresAuditTrail {
                 // Alone, over all replicas: the order of the leaves is the order of this statement.
                 let lock = try await connection.query("SELECT pg_try_advisory_xact_lock(5138008572) AS held")
                 guard try lock.first?.decode("held", as: Bool.self) == true else { return 0 }
-                let placed = try await connection.query(
+                let placed = try await connection.execute(
                     """
                     WITH gone AS (
                       DELETE FROM audit_unsequenced u USING (SELECT id FROM audit_unsequenced ORDER BY xid, ordinal LIMIT \(Self.batch)) s
@@ -21,31 +23,28 @@ extension PostgresAuditTrail {
                     INSERT INTO audit_leaves (leaf_index, id, occurred_at, leaf_hash)
                     SELECT (SELECT coalesce(max(leaf_index) + 1, 0) FROM audit_leaves) + row_number() OVER (ORDER BY xid, ordinal) - 1,
                            id, occurred_at, leaf_hash FROM gone ORDER BY xid, ordinal
-                    RETURNING leaf_index, leaf_hash
-                    """
-                ).map { row in (try row.decode("leaf_index", as: Int64.self), try row.decode("leaf_hash", as: [UInt8].self)) }
-                if !placed.isEmpty, let signer { try await sign(placed.sorted { $0.0 < $1.0 }, signer, connection) }
-                return placed.count
+                    """)
+                if let signer { try await checkpoint(signer, connection) }
+                return placed
             }
         }
     }
 
-    private func sign(_ placed: [(Int64, [UInt8])], _ signer: CheckpointSigner, _ connection: PostgresConnection) async throws {
-        var frontier = MerkleFrontier()
-        if let row = try await connection.query("SELECT frontier FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1").first {
-            guard let stored = MerkleFrontier(stored: try row.decode("frontier", as: [UInt8].self)) else { throw StoreError.corrupt("the audit log's frontier") }
-            frontier = stored
-        }
-        // Entries placed while no key was at hand are taken in first.
-        if let first = placed.first?.0, frontier.size < UInt64(first) {
-            let size = Int64(frontier.size)
-            for row in try await connection.query("SELECT leaf_hash FROM audit_leaves WHERE leaf_index >= \(size) AND leaf_index < \(first) ORDER BY leaf_index") {
-                frontier.append(try Self.hash(row.decode("leaf_hash")))
-            }
-        }
-        for (_, hash) in placed { frontier.append(try Self.hash(hash)) }
-        let checkpoint = Checkpoint(origin: origin, size: frontier.size, root: frontier.root)
-        let note = try signer.sign(checkpoint)
+    /// Signs the tree where it grew since the last checkpoint, and that one is old enough.
+    private func checkpoint(_ signer: CheckpointSigner, _ connection: PostgresConnection) async throws {
+        let last = try await connection.query(
+            """
+            SELECT tree_size, root, frontier, note, at > now() - \(Self.checkpointInterval) * interval '1 second' AS recent
+              FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1
+            """
+        ).first
+        if let last, try last.decode("recent", as: Bool.self) { return }
+        var frontier = try last.map { try Self.frontier($0, signer) } ?? MerkleFrontier()
+        let size = Int64(frontier.size)
+        let leaves = try await connection.query("SELECT leaf_hash FROM audit_leaves WHERE leaf_index >= \(size) ORDER BY leaf_index LIMIT 200000")
+        guard !leaves.isEmpty else { return }
+        for row in leaves { frontier.append(try Self.hash(row.decode("leaf_hash"))) }
+        let note = try signer.sign(Checkpoint(origin: origin, size: frontier.size, root: frontier.root))
         try await connection.execute(
             """
             INSERT INTO audit_checkpoints (tree_size, root, frontier, note)
@@ -53,69 +52,17 @@ extension PostgresAuditTrail {
             """)
     }
 
+    /// The stored frontier, if the last signature is over it: else whoever rewrote the end of the log would get ours for it.
+    private static func frontier(_ row: PostgresRow, _ signer: CheckpointSigner) throws -> MerkleFrontier {
+        let note = try CheckpointVerifier.open(try row.decode("note"), with: [signer.verifier])
+        guard let frontier = MerkleFrontier(stored: try row.decode("frontier", as: [UInt8].self)), frontier.size == note.size, frontier.root == note.root else {
+            throw StoreError.corrupt("the audit log's last checkpoint does not fit its signature: run 'shiplift audit verify'")
+        }
+        return frontier
+    }
+
     static func hash(_ bytes: [UInt8]) throws -> MerkleHash {
         guard let hash = MerkleHash(bytes: bytes) else { throw StoreError.corrupt("a leaf of the audit log") }
         return hash
-    }
-
-    public func verify(keys: [CheckpointVerifier]) async throws(StoreError) -> AuditVerification {
-        try await storing {
-            // One snapshot: entries that arrive meanwhile don't disturb the check.
-            try await pool.withTransaction(isolation: .readOnlySnapshot) { connection in
-                var notes: [(size: UInt64, note: String)] = []
-                for row in try await connection.query("SELECT tree_size, note FROM audit_checkpoints ORDER BY tree_size") {
-                    notes.append((UInt64(try row.decode("tree_size", as: Int64.self)), try row.decode("note")))
-                }
-                var verifier = AuditVerifier(notes: notes, keys: keys)
-                try await connection.forEach(Self.everything) { row in
-                    let columns = try Self.columns(row)
-                    _ = verifier.add(
-                        StoredLeaf(
-                            index: try row.decode("leaf_index"), id: try row.decode("id"), leafHash: try Self.hash(row.decode("leaf_hash")),
-                            canonicalText: try row.decodeOptional("canonical"), columns: columns))
-                }
-                return verifier.finish(unsequenced: try await unplaced(connection))
-            }
-        }
-    }
-
-    private static let everything: SQL = """
-        SELECT l.leaf_index, l.id, l.leaf_hash, e.canonical, e.action, e.actor, e.outcome, e.image, e.digest, e.environment, e.promotion_id
-          FROM audit_leaves l LEFT JOIN audit_entries e ON e.occurred_at = l.occurred_at AND e.id = l.id ORDER BY l.leaf_index
-        """
-
-    private static func columns(_ row: PostgresRow) throws(PostgresError) -> [String: String?] {
-        guard try row.decodeOptional("canonical", as: String.self) != nil else { return [:] }
-        var columns: [String: String?] = [:]
-        for name in ["action", "actor", "outcome", "image", "digest", "environment", "promotion_id"] {
-            columns[name] = .some(try row.decodeOptional(name, as: String.self))
-        }
-        return columns
-    }
-
-    /// An entry that is neither placed nor waiting for it within the promise.
-    private func unplaced(_ connection: PostgresConnection) async throws -> UUID? {
-        let rows = try await connection.query(
-            """
-            SELECT e.id FROM audit_entries e
-             WHERE NOT EXISTS (SELECT FROM audit_leaves l WHERE l.id = e.id) AND e.occurred_at < now() - \(Self.sequencingPromise) * interval '1 second'
-             ORDER BY e.occurred_at LIMIT 1
-            """)
-        return try rows.first?.decode("id", as: UUID.self)
-    }
-
-    public func export(to line: @concurrent (String) async throws -> Void) async throws {
-        try await pool.withTransaction(isolation: .readOnlySnapshot) { connection in
-            try await line("{\"kind\":\"shiplift-audit-export\",\"version\":1,\"origin\":\"\(origin)\"}")
-            try await connection.forEach(Self.everything) { row in
-                let hash = try Self.hash(row.decode("leaf_hash"))
-                let index = try row.decode("leaf_index", as: Int64.self)
-                try await line("{\"index\":\(index),\"leafHash\":\"\(hash)\",\"entry\":\(try row.decodeOptional("canonical", as: String.self) ?? "null")}")
-            }
-            for row in try await connection.query("SELECT note FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1") {
-                let note = try StoredJSON.encode(["checkpoint": try row.decode("note", as: String.self)])
-                try await line(note.text)
-            }
-        }
     }
 }

@@ -17,20 +17,22 @@ struct LiveImageRegistries: ImageRegistries {
     let logger: Logger
 
     func resolve(
-        _ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition
+        _ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> ResolvedArtifact? {
         var failure: PromotionFailure?
         for definition in environment.registries {
             let site = try sites.site(image, in: definition)
             if case .digest(let digest) = reference, recent.digest(reference, at: site) == digest {
-                return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: digest, mediaType: .octetStream)
+                return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: digest)
             }
+            let meter = RequestMeter()
+            defer { tally.add(meter.requests) }
             do throws(RegistryError) {
-                let head = try await site.client.headManifest(site.repository, reference)
+                let head = try await site.client.headManifest(site.repository, reference, meter: meter)
                 try await noteTag(reference, head?.digest, image, environment, definition, site)
                 if let head {
                     recent.note(.digest(head.digest), head.digest, at: site)
-                    return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: head.digest, mediaType: head.mediaType)
+                    return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: head.digest)
                 }
             } catch { failure = failure ?? PromotionFailure(error) }
         }
@@ -55,20 +57,22 @@ struct LiveImageRegistries: ImageRegistries {
         }
     }
 
-    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> ArtifactFacts {
+    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts {
         guard let definition = environment.registries.first else {
             throw PromotionFailure(.configuration, "environment \(environment.name) has no registry")
         }
         let site = try sites.site(image, in: definition)
+        let meter = RequestMeter()
+        defer { tally.add(meter.requests) }
         let tree: ManifestTree
-        do { tree = try await TreeReader(memory: memory).read(digest, from: site) } catch { throw PromotionFailure(error) }
+        do { tree = try await TreeReader(memory: memory).read(digest, from: site, meter: meter) } catch { throw PromotionFailure(error) }
         var declared: [Digest: Platform] = [:]
         for child in tree.manifests.flatMap(\.children) { declared[child.digest] = child.platform }
         var platforms: [PlatformFacts] = []
         var created: String?
         for manifest in tree.manifests {
             guard case .image(let config, _) = manifest.content, config.mediaType.isImageConfig, declared[manifest.digest]?.isUnknown != true else { continue }
-            let configuration = try await configuration(config, site)
+            let configuration = try await configuration(config, site, meter)
             platforms.append(
                 PlatformFacts(platform: declared[manifest.digest] ?? configuration.platform, labels: configuration.labels, user: configuration.user))
             created = created ?? configuration.created
@@ -78,13 +82,13 @@ struct LiveImageRegistries: ImageRegistries {
             sizeBytes: tree.totalBytes, created: created)
     }
 
-    private func configuration(_ config: Descriptor, _ site: Site) async throws(PromotionFailure) -> ImageConfiguration {
+    private func configuration(_ config: Descriptor, _ site: Site, _ meter: RequestMeter) async throws(PromotionFailure) -> ImageConfiguration {
         do {
             let bytes: Data
             if let kept = try await content.smallBlob(config.digest) {
                 bytes = kept
             } else {
-                bytes = try await site.client.blob(site.repository, config.digest, limit: ImageConfiguration.maximumBytes)
+                bytes = try await site.client.blob(site.repository, config.digest, limit: ImageConfiguration.maximumBytes, meter: meter)
                 try await content.keepSmallBlob(config.digest, bytes: bytes)
             }
             return try ImageConfiguration(bytes: bytes, digest: config.digest)
@@ -94,14 +98,16 @@ struct LiveImageRegistries: ImageRegistries {
     }
 
     func currentTargets(
-        _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition
+        _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] {
         var found: [(target: TargetRepository, digest: Digest)] = []
         for definition in environment.registries {
             let site = try sites.site(image, in: definition)
             let target = TargetRepository(registry: definition.name, repository: site.repository)
+            let meter = RequestMeter()
+            defer { tally.add(meter.requests) }
             do throws(RegistryError) {
-                let head = try await site.client.headManifest(site.repository, .tag(tag))
+                let head = try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
                 try await noteTag(.tag(tag), head?.digest, image, environment, definition, site)
                 guard let head else { continue }
                 recent.note(.tag(tag), head.digest, at: site)

@@ -98,7 +98,7 @@ enum Output {
             line(
                 "blobs      \(target.registry): mounted \(tally(target.mounted)), present \(tally(target.present)), copied \(tally(target.copied)); \(target.manifests) manifests")
         }
-        line("cost       \(report.totalRequests) requests, \(bytes(report.sourceBytes)) read from the source, \(String(format: "%.2f", report.seconds)) s")
+        line("cost       \(report.totalRequests) requests (\(report.decisionRequests.values.reduce(0, +)) to decide), \(bytes(report.sourceBytes)) read from the source, \(String(format: "%.2f", report.seconds)) s")
     }
 
     private static func tally(_ tally: TallyResource) -> String { "\(tally.blobs) (\(bytes(tally.bytes)))" }
