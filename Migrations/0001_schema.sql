@@ -102,7 +102,7 @@ CREATE TABLE policy_versions (          -- every version that was ever in force,
   loaded_at timestamptz NOT NULL DEFAULT now());
 
 CREATE TABLE policy_in_force (          -- one row: what decides now
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   version text NOT NULL REFERENCES policy_versions,
   since timestamptz NOT NULL DEFAULT now());
 

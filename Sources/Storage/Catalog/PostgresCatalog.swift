@@ -136,8 +136,8 @@ public struct PostgresCatalog: Catalog {
                     """)
                 let changed = try await connection.execute(
                     """
-                    INSERT INTO policy_in_force (only, version) VALUES (true, \(policies.version.description))
-                    ON CONFLICT (only) DO UPDATE SET version = excluded.version, since = now() WHERE policy_in_force.version <> excluded.version
+                    INSERT INTO policy_in_force (singleton, version) VALUES (true, \(policies.version.description))
+                    ON CONFLICT (singleton) DO UPDATE SET version = excluded.version, since = now() WHERE policy_in_force.version <> excluded.version
                     """)
                 if changed > 0 { try await SharedInserts(connection: connection).audit(audit) }
             }

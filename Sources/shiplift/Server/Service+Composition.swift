@@ -30,8 +30,8 @@ struct ShipliftService {
         try FileManager.default.createDirectory(at: configuration.dataFolder, withIntermediateDirectories: true)
         let embedded = configuration.databaseURL == nil ? try EmbeddedPostgres(dataFolder: configuration.dataFolder, logger: logger) : nil
         let (owner, service) = try await databases(embedded)
-        try await migrate(owner)
         do {
+            try await migrate(owner)
             try await serve(service, embedded)
         } catch {
             await embedded?.stop()
