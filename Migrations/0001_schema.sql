@@ -101,6 +101,11 @@ CREATE TABLE policy_versions (          -- every version that was ever in force,
   files jsonb NOT NULL,
   loaded_at timestamptz NOT NULL DEFAULT now());
 
+CREATE TABLE policy_in_force (          -- one row: what decides now
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  version text NOT NULL REFERENCES policy_versions,
+  since timestamptz NOT NULL DEFAULT now());
+
 -- ── promotions ──────────────────────────────────────────────────────────────────────────────────────
 
 CREATE TABLE promotion_edges (          -- the state machine; PromotionState.swift says the same and a test compares them

@@ -17,10 +17,20 @@ public struct PeriodicDuty: Service {
 
     public func run() async throws {
         await cancelWhenGracefulShutdown {
+            var said: (error: String, at: ContinuousClock.Instant)?
             while !Task.isCancelled {
-                do { try await body() } catch {
+                do {
+                    try await body()
+                    if said != nil { logger.notice("\(name) works again") }
+                    said = nil
+                } catch {
                     if Task.isCancelled { return }
-                    logger.warning("\(name) failed, will be tried again", metadata: ["error": "\(error)"])
+                    // The same words once a minute: a log full of them hides the others.
+                    let isNew = said.map { $0.error != "\(error)" || $0.at.duration(to: .now) > .seconds(60) } ?? true
+                    if isNew {
+                        logger.warning("\(name) failed, will be tried again", metadata: ["error": "\(error)"])
+                        said = ("\(error)", .now)
+                    }
                 }
                 do { try await Task.sleep(for: interval) } catch { return }
             }

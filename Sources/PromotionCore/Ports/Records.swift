@@ -99,6 +99,8 @@ public protocol Catalog: Sendable {
         async throws(StoreError)
     /// Makes environments, registries and repositories of a policy set known to the database.
     func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError)
+    /// The files of the version that was put in force last; `nil` where none ever was.
+    func lastPolicy() async throws(StoreError) -> [PolicyFile]?
 }
 
 /// Which audit entries a query shows. Empty fields don't filter.

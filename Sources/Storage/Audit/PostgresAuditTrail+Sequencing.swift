@@ -10,12 +10,11 @@ extension PostgresAuditTrail {
     private static let checkpointInterval = 2.0
 
     public func sequence(signer: CheckpointSigner?) async throws(StoreError) -> Int {
-        try await storing {
+        let placed = try await storing {
             try await pool.withTransaction { connection in
                 // Alone, over all replicas: the order of the leaves is the order of this statement.
-                let lock = try await connection.query("SELECT pg_try_advisory_xact_lock(5138008572) AS held")
-                guard try lock.first?.decode("held", as: Bool.self) == true else { return 0 }
-                let placed = try await connection.execute(
+                guard try await Self.isAlone(connection) else { return 0 }
+                return try await connection.execute(
                     """
                     WITH gone AS (
                       DELETE FROM audit_unsequenced u USING (SELECT id FROM audit_unsequenced ORDER BY xid, ordinal LIMIT \(Self.batch)) s
@@ -24,10 +23,22 @@ extension PostgresAuditTrail {
                     SELECT (SELECT coalesce(max(leaf_index) + 1, 0) FROM audit_leaves) + row_number() OVER (ORDER BY xid, ordinal) - 1,
                            id, occurred_at, leaf_hash FROM gone ORDER BY xid, ordinal
                     """)
-                if let signer { try await checkpoint(signer, connection) }
-                return placed
             }
         }
+        // Apart: entries get their place even where they can't be signed for.
+        if let signer {
+            try await storing {
+                try await pool.withTransaction { connection in
+                    if try await Self.isAlone(connection) { try await checkpoint(signer, connection) }
+                }
+            }
+        }
+        return placed
+    }
+
+    private static func isAlone(_ connection: PostgresConnection) async throws -> Bool {
+        let lock = try await connection.query("SELECT pg_try_advisory_xact_lock(5138008572) AS held")
+        return try lock.first?.decode("held", as: Bool.self) == true
     }
 
     /// Signs the tree where it grew since the last checkpoint, and that one is old enough.
@@ -54,7 +65,10 @@ extension PostgresAuditTrail {
 
     /// The stored frontier, if the last signature is over it: else whoever rewrote the end of the log would get ours for it.
     private static func frontier(_ row: PostgresRow, _ signer: CheckpointSigner) throws -> MerkleFrontier {
-        let note = try CheckpointVerifier.open(try row.decode("note"), with: [signer.verifier])
+        let note: Checkpoint
+        do { note = try CheckpointVerifier.open(try row.decode("note"), with: [signer.verifier]) } catch let error as CheckpointError {
+            throw StoreError.corrupt("the audit log's last checkpoint was not signed with this key (\(error)): give all replicas the same key")
+        }
         guard let frontier = MerkleFrontier(stored: try row.decode("frontier", as: [UInt8].self)), frontier.size == note.size, frontier.root == note.root else {
             throw StoreError.corrupt("the audit log's last checkpoint does not fit its signature: run 'shiplift audit verify'")
         }

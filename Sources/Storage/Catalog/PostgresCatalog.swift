@@ -129,13 +129,30 @@ public struct PostgresCatalog: Catalog {
                 }
                 let names = policies.environments.map(\.name.description)
                 try await connection.execute("UPDATE environments SET retired = true WHERE NOT name = ANY (\(names)) AND NOT retired")
-                let added = try await connection.execute(
+                try await connection.execute(
                     """
                     INSERT INTO policy_versions (version, content_sha256, files)
                     VALUES (\(policies.version.description), \(policies.version.contentDigest.bytes), \(files)) ON CONFLICT (version) DO NOTHING
                     """)
-                if added > 0 { try await SharedInserts(connection: connection).audit(audit) }
+                let changed = try await connection.execute(
+                    """
+                    INSERT INTO policy_in_force (singleton, version) VALUES (true, \(policies.version.description))
+                    ON CONFLICT (singleton) DO UPDATE SET version = excluded.version, since = now() WHERE policy_in_force.version <> excluded.version
+                    """)
+                if changed > 0 { try await SharedInserts(connection: connection).audit(audit) }
             }
+        }
+    }
+
+    private struct StoredFile: Decodable {
+        let path: String
+        let text: String
+    }
+
+    public func lastPolicy() async throws(StoreError) -> [PolicyFile]? {
+        try await storing {
+            let rows = try await pool.query("SELECT v.files FROM policy_in_force f JOIN policy_versions v ON v.version = f.version")
+            return try rows.first?.json("files", as: [StoredFile].self)?.map { PolicyFile(path: $0.path, text: $0.text) }
         }
     }
 

@@ -44,9 +44,18 @@ actor FolderPolicySource: PolicySource {
             diagnostics = error.diagnostics
             logger.error("policy files are refused, the last good version stays in force", metadata: ["mistakes": "\(error.diagnostics.count)"])
             for diagnostic in error.diagnostics { logger.error("\(diagnostic)") }
+            try await fallBack()
             try await trail.append(entry("policy.refused", .failure, error.diagnostics.map(\.description).joined(separator: "\n"), version: nil))
         }
         lastFiles = files
+    }
+
+    /// After a restart, the last good version is in the database.
+    private func fallBack() async throws {
+        guard inForce == nil, let files = try await catalog.lastPolicy() else { return }
+        do throws(PolicyLoadError) { inForce = try PolicySet(files: files, commit: nil) } catch {
+            logger.error("the last good policy of the database can't be read either", metadata: ["error": "\(error)"])
+        }
     }
 
     private func adopt(_ loaded: PolicySet) async throws(PolicyLoadError) {

@@ -49,6 +49,14 @@ struct EmbeddedPostgres {
         return (configuration(user: "shiplift_owner"), configuration(user: "shiplift_app"))
     }
 
+    /// Starts the server again where it died.
+    func ensureRunning() async throws {
+        if postmasterPID() != nil { return }
+        logger.error("the private PostgreSQL is gone, starting it again")
+        try launch()
+        try await waitUntilAnswering()
+    }
+
     /// Stops the server: clients are cut off, everything committed is on disk.
     func stop() async {
         guard let pid = postmasterPID() else { return }

@@ -14,8 +14,7 @@ enum SecretFile {
     }
 
     /// The key that signs the audit log's checkpoints; made at first start, with its public part beside it.
-    static func checkpointSigner(in folder: URL, origin: String) throws -> CheckpointSigner {
-        let file = folder.appendingPathComponent("checkpoint-key")
+    static func checkpointSigner(_ file: URL, origin: String) throws -> CheckpointSigner {
         if let stored = FileManager.default.contents(atPath: file.path) {
             guard let seed = Data(base64Encoded: String(decoding: stored, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)) else {
                 throw ConfigurationError(description: "\(file.path) holds no key")
@@ -24,7 +23,7 @@ enum SecretFile {
         }
         let signer = CheckpointSigner(generatingFor: origin)
         try write(signer.revealSeed().base64EncodedString() + "\n", to: file)
-        try Data("\(signer.verifier)\n".utf8).write(to: folder.appendingPathComponent("checkpoint-key.pub"))
+        try Data("\(signer.verifier)\n".utf8).write(to: file.appendingPathExtension("pub"))
         return signer
     }
 }

@@ -30,9 +30,9 @@ struct ShipliftService {
         try FileManager.default.createDirectory(at: configuration.dataFolder, withIntermediateDirectories: true)
         let embedded = configuration.databaseURL == nil ? try EmbeddedPostgres(dataFolder: configuration.dataFolder, logger: logger) : nil
         let (owner, service) = try await databases(embedded)
-        try await migrate(owner)
         do {
-            try await serve(service)
+            try await migrate(owner)
+            try await serve(service, embedded)
         } catch {
             await embedded?.stop()
             throw error
@@ -62,12 +62,12 @@ struct ShipliftService {
         if !applied.isEmpty { logger.info("schema is up to date", metadata: ["applied": "\(applied.joined(separator: ", "))"]) }
     }
 
-    private func serve(_ database: PostgresConfiguration) async throws {
+    private func serve(_ database: PostgresConfiguration, _ embedded: EmbeddedPostgres?) async throws {
         let pool = PostgresPool(configuration: database, logger: logger)
         let http = try HTTPClient(logger: logger)
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
         try await trail.ensureMonths()
-        let signer = try SecretFile.checkpointSigner(in: configuration.dataFolder, origin: configuration.logOrigin)
+        let signer = try SecretFile.checkpointSigner(configuration.checkpointKey, origin: configuration.logOrigin)
         let catalog = PostgresCatalog(pool: pool)
         let policies = FolderPolicySource(
             folder: configuration.policiesFolder, catalog: catalog, trail: trail, environs: Self.environs, logger: logger)
@@ -83,7 +83,7 @@ struct ShipliftService {
             onServerRunning: { [logger, configuration] channel in
                 logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
             }, logger: logger)
-        let duties = duties(core.queue, trail, signer, policies)
+        let duties = duties(core.queue, trail, signer, policies, embedded)
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -137,9 +137,13 @@ struct ShipliftService {
     }
 
     private func duties(
-        _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource
+        _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource,
+        _ embedded: EmbeddedPostgres?
     ) -> [PeriodicDuty] {
-        [
+        let watch = embedded.map { embedded in
+            PeriodicDuty(name: "watch over the private PostgreSQL", every: .seconds(1), logger: logger) { try await embedded.ensureRunning() }
+        }
+        return [watch].compactMap(\.self) + [
             PeriodicDuty(name: "policy reload", every: .seconds(1), logger: logger) { try await policies.reload() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
             PeriodicDuty(name: "audit months", every: .seconds(3600), logger: logger) { try await trail.ensureMonths() },

@@ -27,11 +27,13 @@ struct ServiceConfiguration {
     var logFormat = "text"
     /// The audit log's name in its checkpoints.
     var logOrigin = "shiplift"
+    /// The key that signs checkpoints; replicas share one.
+    var checkpointKey: URL
 
     /// Settings by their names in the configuration file; the environment's are the same in capitals with SHIPLIFT_ before them.
     static let names = [
         "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
-        "queue_limit", "log_level", "log_format", "log_origin",
+        "queue_limit", "log_level", "log_format", "log_origin", "checkpoint_key",
     ]
 
     /// - Parameter flags: settings from the command line, by name.
@@ -47,6 +49,7 @@ struct ServiceConfiguration {
         dataFolder = URL(fileURLWithPath: value("data") ?? home + "/shiplift")
         policiesFolder = try Self.folder("Policies", value("policies"))
         migrationsFolder = try Self.folder("Migrations", value("migrations"))
+        checkpointKey = value("checkpoint_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("checkpoint-key")
         databaseURL = value("database_url")
         databaseOwnerURL = value("database_owner_url")
         if let listen = value("listen") { (host, port) = try Self.address(listen) }
