@@ -80,7 +80,8 @@ let package = Package(
             ], swiftSettings: strict),
 
         // Tests: one target a module without I/O; then those on real servers.
-        .target(name: "TestSupport", dependencies: ["OCI"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["OCI", crypto], path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "OCI"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(name: "HTTPTransportTests", dependencies: ["HTTPTransport", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
