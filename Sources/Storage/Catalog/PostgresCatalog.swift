@@ -100,6 +100,7 @@ public struct PostgresCatalog: Catalog {
         tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String
     ) async throws(StoreError) {
         try await storing {
+            if try await isKnown(tag, target, image, digest) { return }
             try await pool.withTransaction { connection in
                 let inserts = SharedInserts(connection: connection)
                 let repository = try await inserts.repository(target)
@@ -113,6 +114,19 @@ public struct PostgresCatalog: Catalog {
                 try await TagHistory(connection: connection).observe(tag, at: target, digest, nil, seenBy: seenBy)
             }
         }
+    }
+
+    /// Whether the tag was last seen to name just this: the usual case, answered without a lock.
+    private func isKnown(_ tag: Tag, _ target: TargetRepository, _ image: ImageName, _ digest: Digest?) async throws -> Bool {
+        guard let digest else { return false }
+        let rows = try await pool.query(
+            """
+            SELECT 1 AS one FROM images i JOIN image_repositories ir ON ir.image_id = i.id AND ir.registry_name = \(target.registry)
+              JOIN repositories r ON r.id = ir.repository_id AND r.name = \(target.repository.description)
+              JOIN tag_history t ON t.repository_id = r.id AND t.tag = \(tag.description) AND upper_inf(t.valid)
+             WHERE i.name = \(image.description) AND t.digest = \(digest.stored)
+            """)
+        return !rows.isEmpty
     }
 
     public func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError) {

@@ -11,7 +11,8 @@ struct TagHistory {
     func observe(_ tag: Tag, at target: TargetRepository, _ digest: Digest?, _ promotion: PromotionID?, seenBy: String) async throws {
         let repository = try await SharedInserts(connection: connection).repository(target)
         let text = tag.description
-        // Two observers at once: the second waits here.
+        // Two observers at once: the second waits here. Left to the exclusion constraint, they would wait for each other.
+        _ = try await connection.query("SELECT 1 AS one FROM pg_advisory_xact_lock(hashtextextended(\(text), \(repository)))")
         let current = try await connection.query(
             "SELECT id, digest FROM tag_history WHERE repository_id = \(repository) AND tag = \(text) AND upper_inf(valid) FOR UPDATE")
         if let row = current.first {
