@@ -1,0 +1,93 @@
+import Foundation
+import OCI
+import PolicyEngine
+import Postgres
+import PromotionCore
+import Storage
+import Testing
+
+@Suite struct CatalogTests {
+    private let image = "shop/api"
+
+    private func observe(_ fixture: StoreFixture, _ tag: String, _ seed: String?) async throws {
+        try await fixture.catalog.observe(
+            tag: try Tag(parsing: tag), target: TargetRepository(registry: "dev", repository: try RepositoryName(parsing: "dev/shop/api")),
+            image: try ImageName(parsing: image), environment: try #require(EnvironmentName(parsing: "dev")),
+            digest: seed.map { Digest(hashing: Data($0.utf8)) }, seenBy: "test")
+    }
+
+    private func history(_ fixture: StoreFixture, history: Bool = true) async throws -> [TagPeriod] {
+        try await fixture.catalog.tags(image: try ImageName(parsing: image), environment: nil, tag: nil, history: history, cursor: nil, limit: 100).items
+    }
+
+    @Test func everyMoveIsKeptAndEqualSightingsAreNot() async throws {
+        let fixture = try await StoreFixture.make()
+        for seed in ["a", "a", "b", "b", nil, nil, "a"] { try await observe(fixture, "1.0.0", seed) }
+        let periods = try await history(fixture)
+        #expect(periods.map(\.digest) == ["a", nil, "b", "a"].map { $0.map { Digest(hashing: Data($0.utf8)) } })
+        #expect(periods.dropFirst().allSatisfy { $0.until != nil } && periods[0].until == nil)
+        #expect(try await history(fixture, history: false).count == 1)
+    }
+
+    @Test func manyObserversAtOnceAgree() async throws {
+        let fixture = try await StoreFixture.make()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<24 { group.addTask { try await observe(fixture, "1.0.0", index.isMultiple(of: 2) ? "a" : "b") } }
+            try await group.waitForAll()
+        }
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM tag_history WHERE upper_inf(valid)").last == "1")
+    }
+
+    @Test func knowsWhereAnArtifactIs() async throws {
+        let fixture = try await StoreFixture.make()
+        let memory = PostgresContentMemory(pool: fixture.pool)
+        let digest = Digest(hashing: Data("a".utf8))
+        try await observe(fixture, "1.0.0", "a")
+        try await memory.record(
+            server: "https://one.example.test", repository: try RepositoryName(parsing: "dev/shop/api"), blobs: [], committed: [digest], manifests: [digest],
+            goneBlobs: [], goneManifests: [], refusedMounts: [])
+        let found = try #require(try await fixture.catalog.artifact(digest))
+        #expect(found.locations.map(\.environment.description) == ["dev"] && found.locations[0].tags.map(\.description) == ["1.0.0"])
+        #expect(try await fixture.catalog.artifact(Digest(hashing: Data("b".utf8))) == nil)
+        let holders = try await memory.holders(server: "https://one.example.test", blobs: [digest])
+        #expect(holders.map(\.isCommitted) == [true])
+        try await memory.record(
+            server: "https://one.example.test", repository: try RepositoryName(parsing: "dev/shop/api"), blobs: [], committed: [], manifests: [],
+            goneBlobs: [digest], goneManifests: [digest], refusedMounts: [])
+        #expect(try await memory.holders(server: "https://one.example.test", blobs: [digest]).isEmpty)
+    }
+
+    /// The database itself refuses bytes that are not their digest's.
+    @Test func keptManifestsAreTheirDigests() async throws {
+        let fixture = try await StoreFixture.make()
+        let digest = Digest(hashing: Data("{}".utf8)).bytes
+        await #expect(throws: (any Error).self) {
+            try await fixture.pool.execute("INSERT INTO artifacts (digest, media_type, bytes) VALUES (\([1] + digest), 'x', \(Array("{ }".utf8)))")
+        }
+        try await fixture.pool.execute("INSERT INTO artifacts (digest, media_type, bytes) VALUES (\([1] + digest), 'x', \(Array("{}".utf8)))")
+    }
+
+    @Test func theLastPolicyIsRemembered() async throws {
+        let fixture = try await StoreFixture.make()
+        #expect(try await fixture.catalog.lastPolicy()?.map(\.path) == ["environments.yaml", "p.yaml"])
+        try await fixture.catalog.adopt(fixture.policies, audit: try fixture.entry("policy.loaded"))
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM audit_entries WHERE action = 'policy.loaded'").last == "1", "the same version again is no act")
+    }
+}
+
+@Suite struct MigratorTests {
+    @Test func refusesAChangedMigrationAndANewerDatabase() async throws {
+        let fixture = try await StoreFixture.make()
+        var configuration = try PostgresConfiguration(parsing: fixture.server.url(database: fixture.name))
+        configuration.schema = SchemaMigrator.schema
+        let migrator = SchemaMigrator(configuration: configuration, logger: .init(label: "test"))
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Migrations")
+        let migrations = try Migration.read(folder: folder)
+        #expect(try await migrator.migrate(migrations).isEmpty, "nothing is applied twice")
+        await #expect(throws: MigrationError.self) {
+            _ = try await migrator.migrate(migrations.map { Migration(number: $0.number, name: $0.name, sql: $0.sql + " ") })
+        }
+        try await fixture.asSuperuser("INSERT INTO migrations (number, name, checksum) VALUES (99, 'future', 'x')")
+        await #expect(throws: MigrationError.self) { _ = try await migrator.migrate(migrations) }
+    }
+}
