@@ -8,11 +8,11 @@ public enum Endpoint: Sendable, Hashable {
 }
 
 /// Ports for servers that cannot take a free one by themselves.
-enum FreePort {
+public enum FreePort {
     private static let given = Mutex<Set<Int>>([])
 
     /// A port below those that the kernel gives to outgoing connections, so that a server can be restarted on it.
-    static func take() throws -> Int {
+    public static func take() throws -> Int {
         for _ in 0..<500 {
             let port = Int.random(in: 15_000..<32_000)
             guard given.withLock({ $0.insert(port).inserted }) else { continue }
