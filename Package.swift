@@ -91,7 +91,7 @@ let package = Package(
         .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI"], swiftSettings: strict),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "APITests", dependencies: ["API", "APIModel", "PromotionCore", "OCI", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
+        .testTarget(name: "APITests", dependencies: ["API", "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, yams, .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "NIOCore", package: "swift-nio"), .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "OCI"], swiftSettings: strict),
     ]
 )

@@ -86,9 +86,7 @@ extension String: PostgresEncodable, PostgresDecodable {
     public static var acceptedOIDs: Set<UInt32> { [OID.text, OID.varchar, OID.name, OID.json, OID.jsonb] }
     public var postgresBytes: [UInt8] { Array(utf8) }
     public init?(postgresBytes: ArraySlice<UInt8>) {
-        // jsonb's binary form begins with a version byte, which no text of ours does.
-        let body = postgresBytes.first == 1 ? postgresBytes.dropFirst() : postgresBytes
-        self.init(validating: body, as: UTF8.self)
+        self.init(validating: postgresBytes, as: UTF8.self)
     }
 }
 
@@ -130,7 +128,7 @@ extension Array: PostgresDecodable where Element: PostgresArrayElement {
         guard let dimensions = next(), next() != nil, next() != nil else { return nil }
         self = []
         guard dimensions == 1 else { if dimensions == 0 { return } else { return nil } }
-        guard let count = next(), next() != nil else { return nil }
+        guard let count = next(), count >= 0, next() != nil else { return nil }
         for _ in 0..<count {
             guard let length = next(), length >= 0, rest.count >= Int(length), let element = Element(postgresBytes: rest.prefix(Int(length))) else { return nil }
             append(element)
@@ -177,15 +175,26 @@ extension UUID: PostgresArrayElement {
 }
 
 extension Date: PostgresArrayElement {
-    /// Seconds from 1970 to PostgreSQL's epoch, 2000-01-01.
-    private static let epoch: Double = 946_684_800
+    /// Seconds from PostgreSQL's epoch, 2000-01-01, to that of `Date`, 2001-01-01.
+    private static let epoch: Int64 = 366 * 86_400
     public static var postgresOID: UInt32 { OID.timestamptz }
     public static var arrayOID: UInt32 { OID.timestamptzArray }
     public static var acceptedOIDs: Set<UInt32> { [OID.timestamptz] }
-    /// Microseconds, rounded.
-    public var postgresBytes: [UInt8] { Int64(((timeIntervalSince1970 - Self.epoch) * 1_000_000).rounded()).bigEndianBytes }
+    /// Microseconds, rounded; what PostgreSQL can't hold becomes its `infinity` or `-infinity`.
+    public var postgresBytes: [UInt8] {
+        let whole = timeIntervalSinceReferenceDate.rounded(.down)
+        guard abs(whole) < 9_000_000_000_000 else { return (whole < 0 ? Int64.min : Int64.max).bigEndianBytes }
+        // Whole and fraction apart: one product of both would lose the microseconds of far dates.
+        let fraction = Int64(((timeIntervalSinceReferenceDate - whole) * 1_000_000).rounded())
+        return ((Int64(whole) + Self.epoch) * 1_000_000 + fraction).bigEndianBytes
+    }
     public init?(postgresBytes: ArraySlice<UInt8>) {
         guard let micros = Int64(bigEndianBytes: postgresBytes) else { return nil }
-        self.init(timeIntervalSince1970: Double(micros) / 1_000_000 + Self.epoch)
+        guard micros != .max, micros != .min else {
+            self.init(timeIntervalSinceReferenceDate: micros < 0 ? -.infinity : .infinity)
+            return
+        }
+        let (seconds, fraction) = micros.quotientAndRemainder(dividingBy: 1_000_000)
+        self.init(timeIntervalSinceReferenceDate: Double(seconds - Self.epoch) + Double(fraction) / 1_000_000)
     }
 }

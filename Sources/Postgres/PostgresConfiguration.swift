@@ -12,9 +12,10 @@ public struct DatabasePassword: Sendable, Hashable, CustomStringConvertible, Cus
 
 /// How to reach a database and how long to wait for it.
 public struct PostgresConfiguration: Sendable {
-    /// libpq's keywords and values, without the password.
+    /// libpq's keywords and values, without the secrets.
     var parameters: [String: String]
-    var password: DatabasePassword?
+    /// The keywords whose values are secrets.
+    private var secrets: [String: DatabasePassword] = [:]
     /// The role that statements run as (`SET ROLE`), where it is not the user's own.
     public var role: String?
     /// The schema that names are looked up in.
@@ -28,6 +29,8 @@ public struct PostgresConfiguration: Sendable {
     public var poolSize = 8
     /// Longest wait for a connection to become free.
     public var poolTimeout: Duration = .seconds(5)
+    /// Age at which a connection is replaced, so that backends' memory and moved servers don't last; up to a tenth less.
+    public var maxLifetime: Duration = .seconds(1800)
 
     /// Reads a `postgres://user:password@host:port/database?keyword=value` URL; every keyword of libpq is understood.
     public init(parsing url: String) throws(PostgresError) {
@@ -44,12 +47,20 @@ public struct PostgresConfiguration: Sendable {
             if let value = unsafe option.pointee.val { unsafe parameters[String(cString: keyword)] = String(cString: value) }
             unsafe option += 1
         }
-        password = parameters.removeValue(forKey: "password").map(DatabasePassword.init)
+        for keyword in ["password", "sslpassword"] {
+            secrets[keyword] = parameters.removeValue(forKey: keyword).map(DatabasePassword.init)
+        }
     }
 
     /// A server's Unix socket.
     public init(socketDirectory: String, database: String, user: String) {
         parameters = ["host": socketDirectory, "dbname": database, "user": user]
+    }
+
+    /// The password that the user proves itself with.
+    public var password: DatabasePassword? {
+        get { secrets["password"] }
+        set { secrets["password"] = newValue }
     }
 
     /// The same server, another database.
@@ -66,13 +77,14 @@ public struct PostgresConfiguration: Sendable {
 
     /// What is handed to `PQconnectdbParams`.
     var connectionParameters: [(String, String)] {
-        var all = parameters
-        if let password { all["password"] = password.reveal() }
-        all["application_name"] = applicationName
+        // What the URL says goes before what we would say.
+        var all = [
+            "application_name": applicationName, "connect_timeout": String(max(2, connectTimeout.components.seconds)), "keepalives": "1",
+            "keepalives_idle": "30",
+        ]
+        all.merge(parameters) { $1 }
+        for (keyword, secret) in secrets { all[keyword] = secret.reveal() }
         all["client_encoding"] = "UTF8"
-        all["connect_timeout"] = String(max(2, connectTimeout.components.seconds))
-        all["keepalives"] = "1"
-        all["keepalives_idle"] = "30"
         var settings = [
             "TimeZone=UTC", "statement_timeout=\(Self.milliseconds(statementTimeout))", "lock_timeout=\(Self.milliseconds(lockTimeout))",
             "idle_in_transaction_session_timeout=\(Self.milliseconds(idleInTransactionTimeout))",

@@ -1,19 +1,30 @@
+public import Logging
+
 /// One connection, on its own thread. Statements run one after the other; none suspends in the middle.
 public actor PostgresConnection {
     private let executor: PinnedThreadExecutor
     private let session: Session
+    private let endOfLife: ContinuousClock.Instant
 
     nonisolated public var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
     /// Connects, off Swift's own threads.
-    public static func connect(_ configuration: PostgresConfiguration) async throws(PostgresError) -> PostgresConnection {
+    ///
+    /// - Parameter logger: takes the server's notices.
+    public static func connect(
+        _ configuration: PostgresConfiguration, logger: Logger? = nil
+    ) async throws(PostgresError) -> PostgresConnection {
         let opener = Opener(executor: PinnedThreadExecutor(name: "postgres"))
-        return PostgresConnection(executor: opener.executor, session: try await opener.open(configuration))
+        let session = try await opener.open(configuration, logger)
+        // Not all at once: connections that were made together end apart.
+        let lifetime = configuration.maxLifetime * Double.random(in: 0.9...1)
+        return PostgresConnection(executor: opener.executor, session: session, endOfLife: .now + lifetime)
     }
 
-    private init(executor: PinnedThreadExecutor, session: Session) {
+    private init(executor: PinnedThreadExecutor, session: Session, endOfLife: ContinuousClock.Instant) {
         self.executor = executor
         self.session = session
+        self.endOfLife = endOfLife
     }
 
     /// Runs the blocking connect on the thread that the connection will keep.
@@ -21,7 +32,9 @@ public actor PostgresConnection {
         let executor: PinnedThreadExecutor
         nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
         init(executor: PinnedThreadExecutor) { self.executor = executor }
-        func open(_ configuration: PostgresConfiguration) throws(PostgresError) -> Session { try Session(configuration) }
+        func open(_ configuration: PostgresConfiguration, _ logger: Logger?) throws(PostgresError) -> Session {
+            try Session(configuration, logger: logger)
+        }
     }
 
     /// Runs a statement and answers its rows.
@@ -54,27 +67,29 @@ public actor PostgresConnection {
     }
 
     private func unprepared(_ sql: SQL) async throws -> [PostgresRow] {
-        try await cancellable { () throws(PostgresError) in try session.run(sql, preparing: false).rows() }
+        try await cancellable { () throws(PostgresError) in try session.runOnce(sql).rows() }
     }
 
-    /// Whether it can be used again: alive and in no transaction.
-    var isReusable: Bool { session.isUsable && session.isIdle }
+    /// Whether it can be used again: in no transaction, not too old, and the server has not hung up.
+    var isReusable: Bool { session.isIdle && endOfLife > .now && session.isStillOpen() }
 
     /// Begins, commits or rolls back. Not cancellable: an end must be an end.
-    func control(_ sql: SQL) throws(PostgresError) -> String { try session.run(sql, preparing: false).commandTag }
+    func control(_ sql: SQL) throws(PostgresError) -> String { try session.runOnce(sql).commandTag }
 
     /// Leaves a transaction that was abandoned. Answers whether the connection can be used again.
     func reset() -> Bool {
-        if session.isUsable, !session.isIdle {
-            // A failure here shows in isReusable, and the connection is thrown away.
-            do throws(PostgresError) { _ = try control("ROLLBACK") } catch { return false }
-        }
+        // A failure means that the connection is thrown away; what its user met is reported by the user.
+        do throws(PostgresError) {
+            if session.isUsable, !session.isIdle { _ = try control("ROLLBACK") }
+            try session.deallocateAbandoned()
+        } catch { return false }
         return isReusable
     }
 
     private func cancellable<T>(_ body: () throws(PostgresError) -> T) async throws -> T {
         try Task.checkCancellation()
         let canceller = session.canceller
+        defer { canceller.clear() }
         return try await withTaskCancellationHandler {
             do throws(PostgresError) { return try body() } catch {
                 if Task.isCancelled, error.state == .queryCanceled { throw CancellationError() }

@@ -17,13 +17,17 @@ public struct SQLState: RawRepresentable, Sendable, Hashable, CustomStringConver
     public static let lockNotAvailable = SQLState(rawValue: "55P03")
     public static let queryCanceled = SQLState(rawValue: "57014")
     public static let adminShutdown = SQLState(rawValue: "57P01")
+    public static let readOnlyTransaction = SQLState(rawValue: "25006")
     public static let invalidStatementName = SQLState(rawValue: "26000")
     public static let featureNotSupported = SQLState(rawValue: "0A000")
 
     public var description: String { rawValue }
 
-    /// Whether the connection is gone with this error: class 08 and the server's shutdown states.
-    var endsConnection: Bool { rawValue.hasPrefix("08") || rawValue.hasPrefix("57P") }
+    /// Whether the same work may succeed later, unchanged: class 08, the server's shutdown states, lost races, exhausted room.
+    public var isTransient: Bool {
+        if rawValue.hasPrefix("08") || rawValue.hasPrefix("57P") { return true }
+        return [.serializationFailure, .deadlockDetected, .lockNotAvailable, .tooManyConnections, .diskFull].contains(self)
+    }
 
     /// Whether it is part of normal work: lost races and cancelled statements.
     var isExpected: Bool { [.uniqueViolation, .serializationFailure, .deadlockDetected, .queryCanceled].contains(self) }
@@ -38,6 +42,10 @@ public struct ServerError: Sendable, Hashable, CustomStringConvertible {
     /// The server's own words. May quote data: for logs of the operator, never for a response.
     public let message: String
     public let detail: String?
+
+    /// The task was cancelled before its statement went out.
+    static let canceledBeforeSending = ServerError(
+        state: .queryCanceled, severity: "ERROR", constraint: nil, table: nil, message: "canceled before it was sent", detail: nil)
 
     /// Safe to show anyone: no SQL, no data.
     public var description: String {
@@ -78,6 +86,15 @@ public enum PostgresError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The server's state, where the server reported the error.
     public var state: SQLState? {
         if case .server(let error) = self { error.state } else { nil }
+    }
+
+    /// Whether the same work may succeed later, unchanged. An unknown outcome is not: look first.
+    public var isTransient: Bool {
+        switch self {
+        case .server(let error): error.state.isTransient
+        case .connection, .poolTimeout: true
+        case .poolClosed, .decoding, .commitOutcomeUnknown, .transactionAborted, .configuration: false
+        }
     }
 
     /// Whether the same transaction may succeed when it is tried again.

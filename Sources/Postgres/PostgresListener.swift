@@ -38,7 +38,7 @@ public struct PostgresListener: Sendable {
         var pause: UInt32 = 100_000
         while !stop.isSet {
             do throws(PostgresError) {
-                let session = try Session(configuration)
+                let session = try Session(configuration, logger: logger)
                 for channel in channels { try session.runScript("LISTEN \(channel)") }
                 continuation.yield()
                 pause = 100_000

@@ -25,9 +25,14 @@ public struct PostgresRow: Sendable {
         guard Value.acceptedOIDs.contains(columns.oids[index]) else {
             throw .decoding(column: name, expected: "\(type)", found: "type \(columns.oids[index])")
         }
-        guard let value = Value(postgresBytes: bytes[...]) else {
+        guard let value = Value(postgresBytes: Self.body(of: bytes, type: columns.oids[index])) else {
             throw .decoding(column: name, expected: "\(type)", found: "\(bytes.count) bytes that are none")
         }
         return value
+    }
+
+    /// jsonb's binary form is the text behind a version byte, 1.
+    private static func body(of bytes: [UInt8], type: UInt32) -> ArraySlice<UInt8> {
+        type == OID.jsonb && bytes.first == 1 ? bytes.dropFirst() : bytes[...]
     }
 }

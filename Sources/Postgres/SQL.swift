@@ -9,8 +9,9 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
     let text: String
     let binds: [PostgresBind]
 
-    public init(stringLiteral value: String) {
-        text = value
+    /// Text is what stands in the source: no string made at run time can become SQL.
+    public init(stringLiteral value: StaticString) {
+        text = value.description
         binds = []
     }
 
@@ -48,7 +49,7 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
 
         public init(literalCapacity: Int, interpolationCount: Int) { text.reserveCapacity(literalCapacity + interpolationCount * 3) }
 
-        public mutating func appendLiteral(_ literal: String) { text += literal }
+        public mutating func appendLiteral(_ literal: StaticString) { text += literal.description }
 
         public mutating func appendInterpolation<Value: PostgresEncodable>(_ value: Value) {
             append(PostgresBind(oid: Value.postgresOID, bytes: value.postgresBytes))

@@ -18,8 +18,8 @@ final class PinnedThreadExecutor: SerialExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) {
         let unowned = UnownedJob(job)
-        let executor = unsafe asUnownedSerialExecutor()
-        queue.append { unsafe unowned.runSynchronously(on: executor) }
+        // Holds the executor until the job has returned: the job itself may let go of the actor, and so of the last reference.
+        queue.append { [self] in unsafe unowned.runSynchronously(on: asUnownedSerialExecutor()) }
     }
 
     func isIsolatingCurrentContext() -> Bool? { queue.isCurrentThread }

@@ -18,15 +18,17 @@ import CPostgres
 
     var isSuccess: Bool { status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY }
 
-    var error: ServerError {
-        ServerError(
-            state: SQLState(rawValue: field(UInt8(ascii: "C")) ?? "08006"), severity: field(UInt8(ascii: "V")) ?? "ERROR",
-            constraint: field(UInt8(ascii: "n")), table: field(UInt8(ascii: "t")), message: field(UInt8(ascii: "M")) ?? "",
-            detail: field(UInt8(ascii: "D")))
-    }
+    var error: ServerError { unsafe Self.error(of: pointer) }
 
-    /// PG_DIAG_… are characters in the protocol ("Error and Notice Message Fields").
-    private func field(_ code: UInt8) -> String? { unsafe PQresultErrorField(pointer, Int32(code)).map { unsafe String(cString: $0) } }
+    /// Reads the fields of an error or a notice; PG_DIAG_… are characters in the protocol ("Error and Notice Message Fields").
+    static func error(of result: OpaquePointer) -> ServerError {
+        func field(_ code: Unicode.Scalar) -> String? {
+            unsafe PQresultErrorField(result, Int32(code.value)).map { unsafe String(cString: $0) }
+        }
+        return ServerError(
+            state: SQLState(rawValue: field("C") ?? "08006"), severity: field("V") ?? "ERROR", constraint: field("n"), table: field("t"),
+            message: field("M") ?? "", detail: field("D"))
+    }
 
     func rows() -> [PostgresRow] {
         let fieldCount = unsafe PQnfields(pointer)

@@ -5,8 +5,15 @@ public actor PostgresPool {
     public nonisolated let configuration: PostgresConfiguration
     private nonisolated let logger: Logger
     private var state: PoolState<PostgresConnection, Int>
-    private var continuations: [Int: CheckedContinuation<Grant, any Error>] = [:]
+    private var waits: [Int: Wait] = [:]
     private var nextWaiter = 0
+
+    /// A waiter's grant may come before the waiter has gone to sleep; it must not be lost.
+    private enum Wait {
+        case announced
+        case asleep(CheckedContinuation<Grant, any Error>)
+        case settled(Result<Grant, any Error>)
+    }
 
     private enum Grant: Sendable {
         case connection(PostgresConnection)
@@ -91,7 +98,7 @@ public actor PostgresPool {
     /// Turns waiters away and lets go of all connections as they come back.
     public func shutdown() {
         let (_, waiters) = state.close()
-        for waiter in waiters { continuations.removeValue(forKey: waiter)?.resume(throwing: PostgresError.poolClosed) }
+        for waiter in waiters { settle(waiter, .failure(PostgresError.poolClosed)) }
     }
 
     private func acquire() async throws -> PostgresConnection {
@@ -106,6 +113,7 @@ public actor PostgresPool {
             return try await connect()
         case .connect: return try await connect()
         case .wait:
+            waits[id] = .announced
             switch try await wait(id) {
             case .connection(let connection): return connection
             case .connect: return try await connect()
@@ -114,47 +122,56 @@ public actor PostgresPool {
     }
 
     private func connect() async throws -> PostgresConnection {
-        do { return try await PostgresConnection.connect(configuration) } catch {
-            if let next = state.connectFailed() { continuations.removeValue(forKey: next)?.resume(returning: .connect) }
+        do { return try await PostgresConnection.connect(configuration, logger: logger) } catch {
+            if let next = state.connectFailed() { settle(next, .success(.connect)) }
             throw error
         }
     }
 
     private func wait(_ id: Int) async throws -> Grant {
         let timeout = configuration.poolTimeout
-        // The timer is structured: it ends with the wait.
-        return try await withThrowingTaskGroup(of: Grant.self) { group in
-            group.addTask { try await self.suspend(id) }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                try await Task.sleep(for: timeout)
-                await self.turnAway(id, PostgresError.poolTimeout)
-                throw PostgresError.poolTimeout
+                // Ends at the deadline, or with the task that waits; a wait that is over is left as it is.
+                do {
+                    try await Task.sleep(for: timeout)
+                    await self.turnAway(id, PostgresError.poolTimeout)
+                } catch { await self.turnAway(id, CancellationError()) }
             }
             defer { group.cancelAll() }
-            guard let first = try await group.next() else { throw PostgresError.poolTimeout }
-            return first
+            return try await grant(id)
         }
     }
 
-    private func suspend(_ id: Int) async throws -> Grant {
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuations[id] = $0 }
-        } onCancel: {
-            // The only way from a synchronous handler to the actor; it ends at once.
-            Task { await self.turnAway(id, CancellationError()) }
+    private func grant(_ id: Int) async throws -> Grant {
+        if case .settled(let result)? = waits[id] {
+            waits[id] = nil
+            return try result.get()
+        }
+        return try await withCheckedThrowingContinuation { waits[id] = .asleep($0) }
+    }
+
+    /// Ends a wait, exactly once: who is granted something gets it, even where it is cancelled in the same moment.
+    private func settle(_ id: Int, _ result: Result<Grant, any Error>) {
+        switch waits[id] {
+        case .announced: waits[id] = .settled(result)
+        case .asleep(let continuation):
+            waits[id] = nil
+            continuation.resume(with: result)
+        case .settled, nil: break
         }
     }
 
     private func turnAway(_ id: Int, _ error: any Error) {
-        if state.abandon(id) { continuations.removeValue(forKey: id)?.resume(throwing: error) }
+        if state.abandon(id) { settle(id, .failure(error)) }
     }
 
     private func release(_ connection: PostgresConnection) async {
         let isUsable = await connection.reset()
         switch state.giveBack(connection, isUsable: isUsable) {
         case .none, .close: break
-        case .hand(let connection, let waiter): continuations.removeValue(forKey: waiter)?.resume(returning: .connection(connection))
-        case .connect(let waiter): continuations.removeValue(forKey: waiter)?.resume(returning: .connect)
+        case .hand(let connection, let waiter): settle(waiter, .success(.connection(connection)))
+        case .connect(let waiter): settle(waiter, .success(.connect))
         }
     }
 }

@@ -4,9 +4,9 @@
 actor ConcurrencyLimiter {
     private let ceiling: Int
     private var limit: Int
-    private var running = 0
+    private(set) var running = 0
     private var clean = 0
-    private var waiters: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
+    private(set) var waiters: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
     private var nextID = 0
 
     init(limit: Int) {

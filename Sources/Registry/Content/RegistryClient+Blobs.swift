@@ -38,12 +38,13 @@ extension RegistryClient {
             response = try await perform(
                 Call(
                     method: .get, url: try url("\(repository)/blobs/\(digest)"), scopes: [TokenScope(repository: repository, access: .pull)],
-                    place: place, maximumBytes: limit, meter: meter))
+                    place: place, maximumBytes: max(limit, Self.maximumErrorBytes), meter: meter))
         } catch {
             if case .unreachable(_, .bodyTooLarge) = error { throw .malformed(place, "the blob is larger than \(limit) bytes") }
             throw error
         }
         guard response.status != 404 else { throw ErrorResponse.error(response, at: place) }
+        guard response.body.count <= limit else { throw .malformed(place, "the blob is larger than \(limit) bytes") }
         let bytes = Data(response.body)
         guard digest.matches(bytes) else { throw .contentMismatch(place, "the bytes received are \(Digest(hashing: bytes, with: digest.algorithm))") }
         return bytes
@@ -90,10 +91,14 @@ extension RegistryClient {
     /// Sends a small blob as the whole of an upload.
     public func finishUpload(_ session: UploadSession, bytes: Data, digest: Digest, meter: RequestMeter? = nil) async throws(RegistryError) {
         let place = place(session.repository, digest.description)
-        let response = try await perform(
-            Call(
-                method: .put, url: try finishingURL(session, digest, place), fields: [("Content-Type", "application/octet-stream")], body: Array(bytes),
-                scopes: [TokenScope(repository: session.repository, access: .push)], place: place, isRepeatable: false, meter: meter))
+        let response: HTTPResponse
+        do throws(RegistryError) {
+            response = try await perform(
+                Call(
+                    method: .put, url: try finishingURL(session, digest, place), fields: [("Content-Type", "application/octet-stream")],
+                    body: Array(bytes), scopes: [TokenScope(repository: session.repository, access: .push)], place: place,
+                    isRepeatable: false, meter: meter))
+        } catch { throw Self.saysSessionLost(error) ? .uploadLost(place) : error }
         if let failure = uploadFailure(response, digest, place) { throw failure }
     }
 
@@ -125,8 +130,15 @@ extension RegistryClient {
         case 201, 204:
             guard let said = response.fields["Docker-Content-Digest"], said.hasPrefix("\(digest.algorithm.rawValue):"), said != digest.description else { return nil }
             return .contentMismatch(place, "the registry stored it as \(ErrorResponse.clean(said, 80))")
-        case 404, 416: return .uploadLost(place)
-        default: return ErrorResponse.error(response, at: place)
+        default:
+            let error = ErrorResponse.error(response, at: place)
+            return Self.saysSessionLost(error) ? .uploadLost(place) : error
         }
+    }
+
+    /// 404: no such session; 416: it stands elsewhere than we do, so it is of no use either.
+    private static func saysSessionLost(_ error: RegistryError) -> Bool {
+        guard let answer = error.answer else { return false }
+        return answer.status == 404 || answer.status == 416 || answer.code == "BLOB_UPLOAD_UNKNOWN"
     }
 }

@@ -1,0 +1,93 @@
+import API
+import AuditLog
+import Foundation
+import OCI
+import PolicyEngine
+import PromotionCore
+
+/// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, PolicySource {
+    /// The one token that is known.
+    var known: (sha256: [UInt8], record: TokenRecord)?
+
+    func create(_ promotion: Promotion, key: IdempotencyKey?, audit: AuditEntry) async throws(StoreError) -> CreatedPromotion { throw .notFound }
+    func promotion(_ id: PromotionID) async throws(StoreError) -> Promotion? { nil }
+    func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion> { Page(items: [], next: nil) }
+    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> Promotion { throw .notFound }
+    func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func claim(owner: UUID, limit: Int, duration: Duration) async throws(StoreError) -> [LeasedPromotion] { [] }
+    func renew(_ lease: Lease, for duration: Duration, progress: CopyProgress?) async throws(StoreError) -> Bool { false }
+    func giveBack(_ lease: Lease, after delay: Duration, countsAsFailure: Bool) async throws(StoreError) {}
+    func rescue() async throws(StoreError) -> Int { 0 }
+    func wakeUps() async -> AsyncStream<Void> { AsyncStream { $0.finish() } }
+    func announce() async throws(StoreError) {}
+    func depth() async throws(StoreError) -> QueueDepth { QueueDepth(available: 0, running: 0, oldestSeconds: nil) }
+    func create(_ token: TokenRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {}
+    func token(sha256: [UInt8]) async throws(StoreError) -> TokenRecord? { known?.sha256 == sha256 ? known?.record : nil }
+    func tokens(limit: Int) async throws(StoreError) -> [TokenRecord] { [] }
+    func revoke(_ id: UUID, audit: AuditEntry) async throws(StoreError) -> TokenRecord { throw .notFound }
+    func images(matching text: String?, cursor: String?, limit: Int) async throws(StoreError) -> Page<ImageSummary> { Page(items: [], next: nil) }
+    func tags(
+        image: ImageName, environment: EnvironmentName?, tag: Tag?, history: Bool, cursor: String?, limit: Int
+    ) async throws(StoreError) -> Page<TagPeriod> { Page(items: [], next: nil) }
+    func artifact(_ digest: Digest) async throws(StoreError) -> ArtifactSummary? { nil }
+    func observe(
+        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String
+    ) async throws(StoreError) {}
+    func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError) {}
+    func lastPolicy() async throws(StoreError) -> [PolicyFile]? { nil }
+    func append(_ entry: AuditEntry) async throws(StoreError) {}
+    func entries(_ filter: AuditFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<LoggedAct> { Page(items: [], next: nil) }
+    func sequence(signer: CheckpointSigner?) async throws(StoreError) -> Int { 0 }
+    func verify(keys: [CheckpointVerifier]) async throws(StoreError) -> AuditVerification { .intact(size: 0, root: .empty, checkpoints: 0) }
+    func checkpoint() async throws(StoreError) -> String? { nil }
+    func export(to line: @concurrent (String) async throws -> Void) async throws {}
+    func resolve(
+        _ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally
+    ) async throws(PromotionFailure) -> ResolvedArtifact? { nil }
+    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts {
+        throw PromotionFailure(.storage, "")
+    }
+    func currentTargets(
+        _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
+    ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
+    func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
+    func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
+    func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport { CopyReport() }
+    func commit(_ order: TransferOrder, deadline: ContinuousClock.Instant) async throws(PromotionFailure) -> TagCommit {
+        TagCommit(moves: [], report: CopyReport())
+    }
+    func current() async throws(PromotionFailure) -> PolicySet {
+        let files = [
+            PolicyFile(
+                path: "environments.yaml",
+                text: """
+                    version: 1
+                    kind: Environments
+                    environments:
+                      - { name: dev, registries: [{ url: "https://dev.example.test" }] }
+                      - { name: test, registries: [{ url: "https://test.example.test" }] }
+                    """)
+        ]
+        do { return try PolicySet(files: files, commit: nil) } catch { throw PromotionFailure(.configuration, "\(error)") }
+    }
+    func refused() async -> [PolicyDiagnostic] { [] }
+}
+
+enum StubServices {
+    static func make(grant: Grant? = nil, secret: APITokenSecret? = nil) -> APIServices {
+        var stub = UnreachableStore()
+        if let grant, let secret {
+            stub.known = (
+                secret.sha256,
+                TokenRecord(id: UUID(), name: "t", grant: grant, hint: secret.hint, createdAt: Date(), expiresAt: Date().addingTimeInterval(3600))
+            )
+        }
+        let environs = Environs(now: { Date() }, newID: { UUID() })
+        return APIServices(
+            promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, policies: stub, environs: environs), store: stub,
+            catalog: stub, registries: stub, policies: stub, trail: stub, tokens: Tokens(store: stub, environs: environs), checkpointKeys: [],
+            readiness: { ["database": "down"] })
+    }
+}

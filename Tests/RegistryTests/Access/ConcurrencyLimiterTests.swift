@@ -1,0 +1,107 @@
+import Synchronization
+import Testing
+
+@testable import Registry
+
+/// The bound on requests under way to one registry.
+@Suite(.timeLimit(.minutes(1))) struct ConcurrencyLimiterTests {
+    /// Counts who is inside at once.
+    private final class Gauge: Sendable {
+        private let state = Mutex((now: 0, peak: 0))
+        var peak: Int { state.withLock { $0.peak } }
+        func enter() {
+            state.withLock {
+                $0.now += 1
+                $0.peak = max($0.peak, $0.now)
+            }
+        }
+        func leave() { state.withLock { $0.now -= 1 } }
+    }
+
+    private func peak(of limiter: ConcurrencyLimiter, runs: Int = 50) async -> Int {
+        let gauge = Gauge()
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<runs {
+                group.addTask {
+                    await limiter.run {
+                        gauge.enter()
+                        for _ in 0..<20 { await Task.yield() }
+                        gauge.leave()
+                    }
+                }
+            }
+        }
+        return gauge.peak
+    }
+
+    @Test func letsNoMoreInThanItsLimit() async {
+        #expect(await peak(of: ConcurrencyLimiter(limit: 3)) == 3)
+    }
+
+    @Test func halvesWhenToldThatItIsTooMuch() async {
+        let limiter = ConcurrencyLimiter(limit: 8)
+        await limiter.answered(overloaded: true)
+        #expect(await peak(of: limiter) == 4)
+        for _ in 0..<10 { await limiter.answered(overloaded: true) }
+        #expect(await peak(of: limiter) == 1)
+    }
+
+    @Test func growsByOneAfterTwentyCleanAnswersUpToItsCeiling() async {
+        let limiter = ConcurrencyLimiter(limit: 4)
+        await limiter.answered(overloaded: true)
+        for _ in 0..<19 { await limiter.answered(overloaded: false) }
+        #expect(await peak(of: limiter) == 2)
+        await limiter.answered(overloaded: false)
+        #expect(await peak(of: limiter) == 3)
+        for _ in 0..<200 { await limiter.answered(overloaded: false) }
+        #expect(await peak(of: limiter) == 4)
+    }
+
+    @Test func servesInTheOrderOfArrivalAndGrowingLetsWaitersIn() async {
+        let limiter = ConcurrencyLimiter(limit: 2)
+        await limiter.answered(overloaded: true)
+        let (events, report) = AsyncStream.makeStream(of: Int.self)
+        let (hold, letGo) = AsyncStream.makeStream(of: Void.self)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await limiter.run {
+                    report.yield(0)
+                    for await _ in hold { return }
+                }
+            }
+            var order = events.makeAsyncIterator()
+            #expect(await order.next() == 0)
+            for number in 1...3 {
+                group.addTask { _ = await limiter.run { report.yield(number) } }
+                while await limiter.waitingCount < number { await Task.yield() }
+            }
+            for _ in 0..<20 { await limiter.answered(overloaded: false) }
+            for number in 1...3 { #expect(await order.next() == number) }
+            letGo.finish()
+        }
+    }
+
+    @Test func aCancelledWaiterLeavesTheQueue() async {
+        let limiter = ConcurrencyLimiter(limit: 1)
+        let (hold, letGo) = AsyncStream.makeStream(of: Void.self)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await limiter.run { for await _ in hold { return } }
+            }
+            while await limiter.runningCount < 1 { await Task.yield() }
+            await withTaskGroup(of: Bool.self) { waiting in
+                waiting.addTask { await limiter.run { true } ?? false }
+                while await limiter.waitingCount < 1 { await Task.yield() }
+                waiting.cancelAll()
+                #expect(await waiting.next() == false)
+            }
+            letGo.finish()
+        }
+        #expect(await limiter.run { true } == true)
+    }
+}
+
+extension ConcurrencyLimiter {
+    var waitingCount: Int { waiters.count }
+    var runningCount: Int { running }
+}
