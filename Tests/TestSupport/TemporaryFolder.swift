@@ -41,7 +41,7 @@ public final class TemporaryFolder: Sendable {
     private static let prepareOnce: Void = {
         removeLeftovers()
         atexit {
-            ChildProcess.killAll()
+            ChildProcess.endAll()
             for path in TemporaryFolder.existing.withLock({ $0 }) { TemporaryFolder.removeTree(path) }
         }
     }()

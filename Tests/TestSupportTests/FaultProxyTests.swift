@@ -108,4 +108,47 @@ import Testing
             #expect(try await LoopbackHTTP.send("HEAD", path, port: proxy.port).status == 200)
         }
     }
+
+    @Test func aStalledAnswerStaysOpenUntilTheProxyEndsIt() async throws {
+        try await Self.withProxy { proxy, _, path in
+            proxy.add(FaultRule(.stallResponse(afterBytes: 10), methods: ["GET"]))
+            async let outcome = Result.of { try await LoopbackHTTP.send("GET", path, port: proxy.port) }
+            try await eventually("the request") { proxy.requests("GET").count == 1 }
+            #expect(try await LoopbackHTTP.send("HEAD", path, port: proxy.port).status == 200)
+            proxy.cutAll()
+            #expect(throws: HarnessError.self, performing: await outcome.get)
+        }
+    }
+
+    @Test func fieldsAreRewrittenInBothDirections() async throws {
+        try await Self.withProxy { proxy, _, path in
+            proxy.add(FaultRule(.rewriteResponseField("Docker-Content-Digest", "sha256:lie"), methods: ["HEAD"]))
+            let answer = try await LoopbackHTTP.send("HEAD", path, port: proxy.port)
+            #expect(answer.value("docker-content-digest") == "sha256:lie" && answer.value("Content-Length") == "1000000")
+            proxy.add(FaultRule(.rewriteRequestField("Range", "bytes=0-99"), methods: ["GET"]))
+            #expect(try await LoopbackHTTP.send("GET", path, port: proxy.port).body.count == 100)
+        }
+    }
+
+    /// docker-registry answers the tags of a large repository in chunks: their framing passes and their content is what offsets count.
+    @Test func aChunkedAnswerPassesAndIsCutByItsContent() async throws {
+        try await Self.withProxy { proxy, registry, _ in
+            let image = try ImageFixture.image()
+            try await registry.push(image, to: "t")
+            for number in 0..<80 { try await registry.push(image.root, to: "t", as: String(repeating: "x", count: 60) + "\(number)") }
+            let target = "/v2/t/tags/list"
+            let whole = try await LoopbackHTTP.send("GET", target, port: proxy.port)
+            #expect(whole.value("Transfer-Encoding") == "chunked")
+            #expect(whole.body == (try await LoopbackHTTP.send("GET", target, port: registry.port).body))
+            proxy.add(FaultRule(.flipResponseByte(at: 4_500), methods: ["GET"]))
+            let bad = try await LoopbackHTTP.send("GET", target, port: proxy.port).body
+            #expect(zip(whole.body, bad).enumerated().filter { $1.0 != $1.1 }.map(\.offset) == [4_500])
+        }
+    }
+}
+
+extension Result where Failure == any Error {
+    fileprivate static func of(_ work: () async throws -> Success) async -> Self {
+        do { return .success(try await work()) } catch { return .failure(error) }
+    }
 }

@@ -12,22 +12,22 @@ public final class ChildProcess: Sendable {
 
     /// - Parameters:
     ///   - user: whom it runs as, where we are root; `nil` leaves the user as it is.
-    ///   - deathSignal: `setpriv`'s name of the signal it gets when we die.
+    ///   - deathSignal: what it gets when we die.
     init(
         _ program: String, _ arguments: [String], environment: [String: String], logs: TemporaryFolder, name: String, user: String? = nil,
-        deathSignal: String = "KILL"
+        deathSignal: Int32 = SIGKILL
     ) throws {
         self.name = name
         standardOutput = logs.url.appending(path: "\(name).out")
         standardError = logs.url.appending(path: "\(name).err")
-        var wrapped = ["--pdeathsig", deathSignal]
+        var wrapped = ["--pdeathsig", deathSignal == SIGQUIT ? "QUIT" : "KILL"]
         if let user { wrapped += ["--reuid", user, "--regid", user, "--init-groups"] }
         let launch = Launch(
             program: try Launch.find("setpriv"), arguments: wrapped + ["--", "/usr/bin/env", "--chdir=\(logs.path)", try Launch.find(program)] + arguments,
             environment: environment, standardOutput: standardOutput.path, standardError: standardError.path)
         processID = try Spawner.shared.spawn(launch)
         let pid = processID
-        Self.running.withLock { _ = $0.insert(pid) }
+        Self.running.withLock { $0[pid] = deathSignal }
         Thread.detachNewThread { [self] in reap() }
     }
 
@@ -75,14 +75,17 @@ public final class ChildProcess: Sendable {
             var code: Int32 = 0
             while waitpid(processID, &code, 0) == -1, errno == EINTR {}
             $0 = ExitStatus(waitStatus: code)
-            Self.running.withLock { _ = $0.remove(processID) }
+            Self.running.withLock { $0[processID] = nil }
         }
     }
 
-    private static let running = Mutex<Set<Int32>>([])
+    /// The signal that each gets when we die.
+    private static let running = Mutex<[Int32: Int32]>([:])
 
-    /// At the end of our own process.
-    static func killAll() {
-        running.withLock { for pid in $0 { kill(pid, SIGKILL) } }
+    /// At the end of our own process: all that runs gets its death signal and a moment to heed it.
+    static func endAll() {
+        running.withLock { for (pid, signal) in $0 { kill(pid, signal) } }
+        for _ in 0..<300 where running.withLock({ !$0.isEmpty }) { usleep(10_000) }
+        running.withLock { for pid in $0.keys { kill(pid, SIGKILL) } }
     }
 }

@@ -144,7 +144,7 @@ public final class PostgresServer: Sendable {
         while true {
             let child = try ChildProcess(
                 try Self.program("postgres"), arguments, environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C"], logs: folder,
-                name: "postgres", user: account, deathSignal: "QUIT")
+                name: "postgres", user: account, deathSignal: SIGQUIT)
             do {
                 _ = try blockingValue("PostgreSQL to be ready", within: .seconds(20)) { () -> Bool? in
                     try child.checkRunning()
