@@ -122,6 +122,40 @@ import Testing
         }
     }
 
+    /// A request that began before anybody logged in is refused late: the token that another got meanwhile stays good.
+    @Test func aLateRefusalDoesNotDropAGoodToken() async throws {
+        let held = Gate()
+        let early = Digest(hashing: Data("early".utf8))
+        try await withPeer({ request in
+            if request.path == "/token" { return .answer(PeerResponse(200, json: #"{"token":"good"}"#)) }
+            if request["authorization"] == "Bearer good" { return .answer(PeerResponse(200)) }
+            if request.path.hasSuffix(early.description) { held.wait() }
+            return .answer(PeerResponse(401, ["WWW-Authenticate": "Bearer realm=\"http://\(request["host"] ?? "")/token\""]))
+        }) { peer, client in
+            let repository = try RepositoryName.of("app")
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { _ = try await client.headBlob(repository, early) }
+                try await eventually("the early request") { !peer.requests.isEmpty }
+                _ = try await client.headBlob(repository, Digest(hashing: Data("late".utf8)))
+                held.open()
+                try await group.waitForAll()
+            }
+            #expect(peer.requests.filter { $0.path == "/token" }.count == 1)
+        }
+    }
+
+    @Test func whoeverHasNoPasswordTakesTheTokenThatIsOfferedToo() async throws {
+        try await withPeer({ request in
+            if request.path == "/token" { return .answer(PeerResponse(200, json: #"{"token":"anyone"}"#)) }
+            if request["authorization"] == "Bearer anyone" { return .answer(PeerResponse(200)) }
+            let realm = "http://\(request["host"] ?? "")/token"
+            return .answer(PeerResponse(401, ["WWW-Authenticate": "Basic realm=\"x\", Bearer realm=\"\(realm)\""]))
+        }) { peer, client in
+            _ = try await client.headBlob(.of("app"), Digest(hashing: Data()))
+            #expect(peer.requests.filter { $0.path == "/token" }.map { $0["authorization"] } == [nil])
+        }
+    }
+
     @Test func aTokenThatTheRegistryRefusesIsReplacedOnce() async throws {
         try await withTokens { tokens, client in
             _ = try await client.startUpload(.of("app"))

@@ -203,11 +203,11 @@ import Testing
             return nil
         }) { peer, client, target, targetClient in
             let uploads = [try await upload(targetClient)]
-            let error = await withTaskGroup(of: RegistryError?.self) { group in
+            let error = try await withThrowingTaskGroup(of: RegistryError?.self) { group in
                 group.addTask { await registryError { () throws(RegistryError) in _ = try await relay(from: client, to: uploads) } }
-                while peer.requests.isEmpty { await Task.yield() }
+                try await eventually("a request") { !peer.requests.isEmpty }
                 group.cancelAll()
-                return await group.next() ?? nil
+                return try await group.next() ?? nil
             }
             guard case .cancelled = error else { throw RegistryMismatch(error) }
             #expect(try target.blob("app", digest) == nil)

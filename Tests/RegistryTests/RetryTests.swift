@@ -122,7 +122,7 @@ import Testing
         }, { $0.concurrency = 1 }) { peer, client in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { _ = try await client.headBlob(app, manifest.digest) }
-                while peer.requests.isEmpty { await Task.yield() }
+                try await eventually("a request") { !peer.requests.isEmpty }
                 let deadline = ContinuousClock.now + .milliseconds(200)
                 group.addTask {
                     let error = await registryError { () throws(RegistryError) in
@@ -144,13 +144,13 @@ import Testing
             held.wait()
             return .drop
         }) { peer, client in
-            let error = await withTaskGroup(of: RegistryError?.self) { group in
+            let error = try await withThrowingTaskGroup(of: RegistryError?.self) { group in
                 group.addTask {
                     await registryError { () throws(RegistryError) in _ = try await client.headBlob(app, manifest.digest) }
                 }
-                while peer.requests.isEmpty { await Task.yield() }
+                try await eventually("a request") { !peer.requests.isEmpty }
                 group.cancelAll()
-                return await group.next() ?? nil
+                return try await group.next() ?? nil
             }
             held.open()
             guard case .cancelled = error else { throw RegistryMismatch(error) }

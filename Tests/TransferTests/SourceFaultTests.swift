@@ -150,11 +150,11 @@ import Transfer
             defer { source.stop() }
             let from = try harness.site(source.port, "app")
             let target = try harness.site(registries[1].port, "app")
-            let error = await withTaskGroup(of: TransferError?.self) { group in
+            let error = try await withThrowingTaskGroup(of: TransferError?.self) { group in
                 group.addTask { await transferError { _ = try await harness.copy(Self.image.digest, from: from, to: target) } }
-                while !source.requests.contains(where: { $0.path.contains("/blobs/") }) { await Task.yield() }
+                try await eventually("a request") { source.requests.contains(where: { $0.path.contains("/blobs/") }) }
                 group.cancelAll()
-                return await group.next() ?? nil
+                return try await group.next() ?? nil
             }
             #expect(error == .cancelled)
             #expect(try registries[1].manifest("app", Self.image.digest.description) == nil)

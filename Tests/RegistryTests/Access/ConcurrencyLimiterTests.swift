@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Registry
@@ -57,12 +58,12 @@ import Testing
         #expect(await peak(of: limiter) == 4)
     }
 
-    @Test func servesInTheOrderOfArrivalAndGrowingLetsWaitersIn() async {
+    @Test func servesInTheOrderOfArrivalAndGrowingLetsWaitersIn() async throws {
         let limiter = ConcurrencyLimiter(limit: 2)
         await limiter.answered(overloaded: true)
         let (events, report) = AsyncStream.makeStream(of: Int.self)
         let (hold, letGo) = AsyncStream.makeStream(of: Void.self)
-        await withTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 await limiter.run {
                     report.yield(0)
@@ -73,7 +74,7 @@ import Testing
             #expect(await order.next() == 0)
             for number in 1...3 {
                 group.addTask { _ = await limiter.run { report.yield(number) } }
-                while await limiter.waitingCount < number { await Task.yield() }
+                try await eventually("waiter \(number)") { await limiter.waitingCount == number }
             }
             for _ in 0..<20 { await limiter.answered(overloaded: false) }
             for number in 1...3 { #expect(await order.next() == number) }
@@ -81,19 +82,20 @@ import Testing
         }
     }
 
-    @Test func aCancelledWaiterLeavesTheQueue() async {
+    @Test func aCancelledWaiterLeavesTheQueue() async throws {
         let limiter = ConcurrencyLimiter(limit: 1)
         let (hold, letGo) = AsyncStream.makeStream(of: Void.self)
-        await withTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 await limiter.run { for await _ in hold { return } }
             }
-            while await limiter.runningCount < 1 { await Task.yield() }
-            await withTaskGroup(of: Bool.self) { waiting in
+            try await eventually("a runner") { await limiter.runningCount == 1 }
+            try await withThrowingTaskGroup(of: Bool.self) { waiting in
                 waiting.addTask { await limiter.run { true } ?? false }
-                while await limiter.waitingCount < 1 { await Task.yield() }
+                try await eventually("a waiter") { await limiter.waitingCount == 1 }
                 waiting.cancelAll()
-                #expect(await waiting.next() == false)
+                let answer = try await waiting.next()
+                #expect(answer == false)
             }
             letGo.finish()
         }
