@@ -82,3 +82,6 @@ struct PoolState<Connection: Sendable, Waiter: Hashable & Sendable>: Sendable {
         return (idle, waiters)
     }
 }
+
+extension PoolState.Acquisition: Equatable where Connection: Equatable {}
+extension PoolState.Return: Equatable where Connection: Equatable {}
