@@ -56,7 +56,8 @@ import Transfer
             _ = try await harness.copy(index.digest, from: source, to: target)
             try registries[1].send(PeerRequest("DELETE", "/v2/app/manifests/\(children[0].digest)"))
             try registries[1].forget(children[0].blobDigests[0], in: "app")
-            _ = try await harness.copy(other.digest, from: source, to: target)
+            let repaired = try await harness.copy(other.digest, from: source, to: target)
+            #expect(repaired.targets[0].manifests == 2)
             let isWhole = try registries[1].holds(other, in: "app")
             #expect(isWhole)
             // What was repaired is known again.
@@ -210,6 +211,8 @@ import Transfer
             let error = await transferError { _ = try await harness.copy(image.digest, from: harness.site(source.port, "app"), to: target) }
             #expect(error?.isTransient == true)
             #expect(try registries[1].manifest("app", image.digest.description) == nil)
+            // What had arrived before is known, so it is neither asked about nor sent again.
+            #expect(harness.memory.sightings.contains { if case .blob = $0 { true } else { false } })
             let report = try await harness.copy(image.digest, from: harness.site(source.port, "app"), to: target)
             let isWhole = try registries[1].holds(image, in: "app")
             #expect(isWhole)

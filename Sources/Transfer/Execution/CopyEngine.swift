@@ -45,7 +45,11 @@ public struct CopyEngine: Sendable {
         let (tree, plan) = try await plan(digest, from: source, to: targets, meter: sourceMeter)
         let runs = zip(targets, plan.targets).map { TargetRun(site: $0, tree: tree, plan: $1) }
         let copier = BlobCopier(source: source, sourceMeter: sourceMeter, tracker: ProgressTracker(report: progress), bytesRead: ByteCounter())
-        var failures = try await transfer(runs, copier)
+        var failures: BlobCopier.Failures
+        do throws(TransferError) { failures = try await transfer(runs, copier) } catch {
+            await rememberWhatWasDone(runs)
+            throw error
+        }
         for (index, run) in runs.enumerated() {
             do throws(TransferError) { try await remember(run) } catch { failures[index] = failures[index] ?? error }
         }
@@ -89,6 +93,13 @@ public struct CopyEngine: Sendable {
         let sightings = await run.takeSightings()
         guard !sightings.isEmpty else { return }
         do { try await memory.record(sightings, server: run.site.server, repository: run.site.repository) } catch { throw .memory("\(error)") }
+    }
+
+    /// After a failure of the source, or a cancellation: that is the error to tell, whether or not the memory takes this.
+    private func rememberWhatWasDone(_ runs: [TargetRun]) async {
+        for run in runs {
+            do throws(TransferError) { try await remember(run) } catch { continue }
+        }
     }
 
     private func outcome<T>(_ body: () async throws(TransferError) -> T) async -> Result<T, TransferError> {
