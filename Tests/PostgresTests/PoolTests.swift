@@ -27,6 +27,27 @@ extension OnServer {
             #expect(try #require(timer) < .milliseconds(250), "\(String(describing: timer))")
         }
 
+        /// A transaction that waits for another one's lock must not keep that one from going on.
+        @Test func transactionsThatWaitForEachOtherComeToAnEnd() async throws {
+            let pool = try OwnServer.server.pool(size: 8)
+            try await pool.execute("CREATE TABLE contended (name text PRIMARY KEY, n int NOT NULL)")
+            let start = ContinuousClock.now
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<24 {
+                    group.addTask {
+                        try await pool.withTransaction { connection in
+                            _ = try await connection.query("SELECT n FROM contended WHERE name = 'one'")
+                            try await connection.execute("INSERT INTO contended VALUES ('one', 1) ON CONFLICT (name) DO UPDATE SET n = contended.n + 1")
+                            _ = try await connection.query("SELECT n FROM contended WHERE name = 'one'")
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(try await pool.query("SELECT n FROM contended").first?.decode("n", as: Int.self) == 24)
+        }
+
         @Test func waitingHasADeadline() async throws {
             let pool = try OwnServer.server.pool(size: 1) { $0.poolTimeout = .milliseconds(100) }
             try await pool.withConnection { _ in

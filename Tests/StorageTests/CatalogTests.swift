@@ -1,3 +1,5 @@
+import Logging
+import TestSupport
 import Foundation
 import OCI
 import PolicyEngine
