@@ -26,7 +26,7 @@ import Testing
             for _ in 0..<size {
                 group.addTask {
                     try await pool.withConnection { connection in
-                        await meeting.arrive()
+                        try await meeting.arrive()
                         let rows = try await connection.query("SELECT 1 AS one")
                         #expect(rows.count == 1)
                     }
@@ -88,7 +88,7 @@ import Testing
         let deadline = ContinuousClock.now + .seconds(5)
         while try await watcher.count(listening) > 0 {
             try #require(ContinuousClock.now < deadline, "the listener lives on")
-            await Task.yield()
+            try await Task.sleep(for: .milliseconds(5))
         }
     }
 }

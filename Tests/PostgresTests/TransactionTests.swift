@@ -85,7 +85,7 @@ extension OnServer {
                         _ = try await pool.withTransaction { connection in
                             attempts.increment()
                             try await connection.execute("UPDATE crossed SET n = n + 1 WHERE id = \(first)")
-                            if met.increment() == 1 { await bothHoldOne.arrive() }
+                            if met.increment() == 1 { try await bothHoldOne.arrive() }
                             try await connection.execute("UPDATE crossed SET n = n + 1 WHERE id = \(second)")
                         }
                     }
@@ -147,19 +147,15 @@ final class Counter: Sendable {
     }
 }
 
-/// Holds back those who arrive until all have.
-actor Meeting {
-    private var missing: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+/// Holds back those who arrive until all have; a failure of one, which cancels the others, sets them free.
+final class Meeting: Sendable {
+    private let size: Int
+    private let arrived = Counter()
 
-    init(of count: Int) { missing = count }
+    init(of size: Int) { self.size = size }
 
-    func arrive() async {
-        missing -= 1
-        guard missing > 0 else {
-            for continuation in waiting { continuation.resume() }
-            return
-        }
-        await withCheckedContinuation { waiting.append($0) }
+    func arrive() async throws {
+        arrived.increment()
+        while arrived.value < size { try await Task.sleep(for: .milliseconds(1)) }
     }
 }
