@@ -7,6 +7,7 @@ extension OnServer {
     @Suite struct PoolTests {
         @Test func statementsThatBlockDoNotHoldUpSwiftsThreads() async throws {
             let pool = try OwnServer.server.pool(size: 16)
+            try await fill(pool, 16)
             let start = ContinuousClock.now
             let timer = try await withThrowingTaskGroup(of: Duration?.self) { group in
                 for _ in 0..<16 {
@@ -64,19 +65,7 @@ extension OnServer {
                 }
             }
             // All places are still there: as many as the limit can be held at the same time.
-            let meeting = Meeting(of: size)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<size {
-                    group.addTask {
-                        try await pool.withConnection { connection in
-                            try await meeting.arrive()
-                            let rows = try await connection.query("SELECT 1 AS one")
-                            #expect(rows.count == 1)
-                        }
-                    }
-                }
-                try await group.waitForAll()
-            }
+            try await fill(pool, size)
         }
 
         /// One use that is cancelled early or late, now and then with a connection that breaks; every error is a legal end.

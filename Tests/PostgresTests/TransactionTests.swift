@@ -1,5 +1,4 @@
 import Postgres
-import Synchronization
 import Testing
 
 extension OnServer {
@@ -132,30 +131,5 @@ extension OnServer {
             }
             #expect(error.state == .readOnlyTransaction)
         }
-    }
-}
-
-final class Counter: Sendable {
-    private let count = Mutex(0)
-    var value: Int { count.withLock(\.self) }
-
-    @discardableResult func increment() -> Int {
-        count.withLock { count in
-            count += 1
-            return count
-        }
-    }
-}
-
-/// Holds back those who arrive until all have; a failure of one, which cancels the others, sets them free.
-final class Meeting: Sendable {
-    private let size: Int
-    private let arrived = Counter()
-
-    init(of size: Int) { self.size = size }
-
-    func arrive() async throws {
-        arrived.increment()
-        while arrived.value < size { try await Task.sleep(for: .milliseconds(1)) }
     }
 }
