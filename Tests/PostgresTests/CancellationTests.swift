@@ -1,5 +1,6 @@
-import Postgres
 import Testing
+
+@testable import Postgres
 
 extension OnServer {
     @Suite struct CancellationTests {
@@ -68,6 +69,17 @@ extension OnServer {
                 }
             }
             #expect(try await #require(connection.query("SELECT is_called AS c FROM untouched").first).decode("c", as: Bool.self) == false)
+        }
+
+        @Test func aCancelBetweenStatementsStopsTheNextAndNoFurther() async throws {
+            let session = try Session(OwnServer.server.configuration, logger: nil)
+            try session.runScript("CREATE SEQUENCE skipped")
+            session.canceller.cancel()
+            let error = #expect(throws: PostgresError.self) { _ = try session.run("SELECT nextval('skipped') AS n") }
+            #expect(error?.state == .queryCanceled)
+            session.canceller.clear()
+            let rows = try session.run("SELECT nextval('skipped') AS n").rows()
+            #expect(try #require(rows.first).decode("n", as: Int.self) == 1)
         }
 
         @Test func aLateCancelNeverHitsTheNextStatement() async throws {
