@@ -91,12 +91,18 @@ public actor PostgresConnection {
         let canceller = session.canceller
         defer { canceller.clear() }
         return try await withTaskCancellationHandler {
-            do throws(PostgresError) { return try body() } catch {
-                if Task.isCancelled, error.state == .queryCanceled { throw CancellationError() }
-                throw error
-            }
+            // An isolated call, so the compiler holds this closure to the connection's thread: one that only captured
+            // `body` would run, and block, on Swift's own threads.
+            try attempt(body)
         } onCancel: {
             canceller.cancel()
+        }
+    }
+
+    private func attempt<T>(_ body: () throws(PostgresError) -> T) throws -> T {
+        do throws(PostgresError) { return try body() } catch {
+            if Task.isCancelled, error.state == .queryCanceled { throw CancellationError() }
+            throw error
         }
     }
 }

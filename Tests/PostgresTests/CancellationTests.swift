@@ -1,5 +1,6 @@
-import Postgres
 import Testing
+
+@testable import Postgres
 
 extension OnServer {
     @Suite struct CancellationTests {
@@ -70,11 +71,22 @@ extension OnServer {
             #expect(try await #require(connection.query("SELECT is_called AS c FROM untouched").first).decode("c", as: Bool.self) == false)
         }
 
+        @Test func aCancelBetweenStatementsStopsTheNextAndNoFurther() async throws {
+            let session = try Session(OwnServer.server.configuration, logger: nil)
+            try session.runScript("CREATE SEQUENCE skipped")
+            session.canceller.cancel()
+            let error = #expect(throws: PostgresError.self) { _ = try session.run("SELECT nextval('skipped') AS n") }
+            #expect(error?.state == .queryCanceled)
+            session.canceller.clear()
+            let rows = try session.run("SELECT nextval('skipped') AS n").rows()
+            #expect(try #require(rows.first).decode("n", as: Int.self) == 1)
+        }
+
         @Test func aLateCancelNeverHitsTheNextStatement() async throws {
             let connection = try await OwnServer.server.connect()
             var cancelled = 0
             for round in 0..<150 {
-                let ended = await withTaskGroup(of: Bool.self) { group in
+                let ended = try await withThrowingTaskGroup(of: Bool.self) { group in
                     group.addTask {
                         do {
                             _ = try await connection.query("SELECT pg_sleep(0.003)::text AS t")
@@ -82,10 +94,9 @@ extension OnServer {
                         } catch { return error is CancellationError }
                     }
                     // Sweeps the cancel over the statement's beginning, its middle and its end.
-                    let instant = ContinuousClock.now + .microseconds(30 * round)
-                    while ContinuousClock.now < instant { await Task.yield() }
+                    try await Task.sleep(for: .microseconds(30 * round))
                     group.cancelAll()
-                    return await group.next() == true
+                    return try await group.next() == true
                 }
                 if ended { cancelled += 1 }
                 // Not cancelled, so it must run to its end.
@@ -102,7 +113,8 @@ extension OnServer {
 
         @Test func aLockTimeoutIsTyped() async throws {
             let holder = try await OwnServer.server.connect()
-            try await holder.execute(script: "CREATE TABLE locked (n int8); BEGIN; LOCK TABLE locked")
+            try await holder.execute(script: "CREATE TABLE locked (n int8)")
+            try await holder.execute(script: "BEGIN; LOCK TABLE locked")
             let pool = try OwnServer.server.pool { $0.lockTimeout = .milliseconds(50) }
             let error = try await refusal { _ = try await pool.query("SELECT n FROM locked") }
             #expect(error.state == .lockNotAvailable)

@@ -19,23 +19,6 @@ import Testing
         try await fill(pool, 4)
     }
 
-    /// Uses `size` connections at the same time.
-    private func fill(_ pool: PostgresPool, _ size: Int) async throws {
-        let meeting = Meeting(of: size)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for _ in 0..<size {
-                group.addTask {
-                    try await pool.withConnection { connection in
-                        await meeting.arrive()
-                        let rows = try await connection.query("SELECT 1 AS one")
-                        #expect(rows.count == 1)
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
-    }
-
     @Test(arguments: ["fast", "immediate"]) func aStatementThatTheStopMeetsIsATypedError(_ mode: String) async throws {
         let server = try OwnServer.server
         let pool = server.pool(size: 1)
@@ -88,7 +71,7 @@ import Testing
         let deadline = ContinuousClock.now + .seconds(5)
         while try await watcher.count(listening) > 0 {
             try #require(ContinuousClock.now < deadline, "the listener lives on")
-            await Task.yield()
+            try await Task.sleep(for: .milliseconds(5))
         }
     }
 }

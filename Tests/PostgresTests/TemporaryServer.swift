@@ -24,7 +24,7 @@ struct TemporaryServer: Sendable {
     func start() async throws {
         let settings = [
             "listen_addresses=", "unix_socket_directories=\(folder.path)", "fsync=off", "shared_buffers=16MB", "deadlock_timeout=50ms",
-            "max_connections=60",
+            "max_connections=300",
         ]
         try await pgCtl(["start", "-o", settings.map { "-c \($0)" }.joined(separator: " ")])
     }
@@ -98,8 +98,8 @@ struct OwnServer: SuiteTrait, TestScoping {
     static var server: TemporaryServer { get throws { try #require(current) } }
 }
 
-/// What runs on one shared server; each test has tables of its own.
-@Suite(OwnServer(), .timeLimit(.minutes(2))) struct OnServer {}
+/// What runs on one shared server; each test has tables of its own. One after the other, since some measure time.
+@Suite(OwnServer(), .serialized, .timeLimit(.minutes(2))) struct OnServer {}
 
 /// Runs `body`, which the server must refuse.
 func refusal(_ body: () async throws -> Void) async throws -> ServerError {
@@ -121,7 +121,7 @@ extension PostgresConnection {
         let deadline = ContinuousClock.now + .seconds(10)
         while try await count("SELECT count(*) FROM pg_stat_activity WHERE pid = \(backend) AND wait_event = \(event)") == 0 {
             try #require(ContinuousClock.now < deadline, "backend \(backend) never waited in \(event)")
-            await Task.yield()
+            try await Task.sleep(for: .milliseconds(1))
         }
     }
 }

@@ -1,5 +1,4 @@
 import Postgres
-import Synchronization
 import Testing
 
 extension OnServer {
@@ -85,7 +84,7 @@ extension OnServer {
                         _ = try await pool.withTransaction { connection in
                             attempts.increment()
                             try await connection.execute("UPDATE crossed SET n = n + 1 WHERE id = \(first)")
-                            if met.increment() == 1 { await bothHoldOne.arrive() }
+                            if met.increment() == 1 { try await bothHoldOne.arrive() }
                             try await connection.execute("UPDATE crossed SET n = n + 1 WHERE id = \(second)")
                         }
                     }
@@ -132,34 +131,5 @@ extension OnServer {
             }
             #expect(error.state == .readOnlyTransaction)
         }
-    }
-}
-
-final class Counter: Sendable {
-    private let count = Mutex(0)
-    var value: Int { count.withLock(\.self) }
-
-    @discardableResult func increment() -> Int {
-        count.withLock { count in
-            count += 1
-            return count
-        }
-    }
-}
-
-/// Holds back those who arrive until all have.
-actor Meeting {
-    private var missing: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    init(of count: Int) { missing = count }
-
-    func arrive() async {
-        missing -= 1
-        guard missing > 0 else {
-            for continuation in waiting { continuation.resume() }
-            return
-        }
-        await withCheckedContinuation { waiting.append($0) }
     }
 }
