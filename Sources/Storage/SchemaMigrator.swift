@@ -77,6 +77,8 @@ public struct SchemaMigrator: Sendable {
         var settings = configuration
         settings.schema = Self.schema
         settings.statementTimeout = .seconds(600)
+        // Also the wait for a replica that migrates at the same time.
+        settings.lockTimeout = .seconds(600)
         let connection = try await PostgresConnection.connect(settings)
         // Two replicas that start together: the second waits, and finds the work done. The lock ends with the connection.
         _ = try await connection.query("SELECT 1 AS locked FROM pg_advisory_lock(5138008571)")
@@ -108,7 +110,7 @@ public struct SchemaMigrator: Sendable {
     private func apply(_ migration: Migration, on connection: PostgresConnection) async throws {
         logger.info("applying migration", metadata: ["migration": "\(migration.name)"])
         do {
-            try await connection.execute(script: "BEGIN; SET LOCAL lock_timeout = '10s';")
+            try await connection.execute(script: "BEGIN; SET LOCAL lock_timeout = '10s'")
             try await connection.execute(script: migration.sql)
             try await connection.execute(
                 "INSERT INTO migrations (number, name, checksum) VALUES (\(migration.number), \(migration.name), \(migration.checksum))")
