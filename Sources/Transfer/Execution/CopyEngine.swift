@@ -20,6 +20,10 @@ public struct CopyEngine: Sendable {
         _ digest: Digest, from source: Site, to targets: [Site], meter: RequestMeter? = nil
     ) async throws(TransferError) -> (tree: ManifestTree, plan: CopyPlan) {
         let tree = try await TreeReader(memory: memory).read(digest, from: source, meter: meter)
+        return (tree, try await plan(tree, from: source, to: targets))
+    }
+
+    func plan(_ tree: ManifestTree, from source: Site, to targets: [Site]) async throws(TransferError) -> CopyPlan {
         var knowledge: [KnowledgeSnapshot] = []
         for target in targets {
             do {
@@ -29,34 +33,53 @@ public struct CopyEngine: Sendable {
                         manifests: tree.manifests.map(\.digest)))
             } catch { throw .memory("\(error)") }
         }
-        let plan = CopyPlan(
+        return CopyPlan(
             tree: tree, source: PlanSite(server: source.server, repository: source.repository),
             targets: targets.map { PlanSite(server: $0.server, repository: $0.repository) }, knowledge: knowledge)
-        return (tree, plan)
     }
 
-    /// Brings an artifact to all targets: blobs, child manifests, the root by digest. No tag is touched.
+    /// Brings an artifact to all targets: blobs, child manifests, the root by digest; then what refers to it, if that is asked for.
+    /// No tag that people use is touched.
     ///
     /// A target that fails does not stop the others; the first failure is thrown when all have ended.
     public func copy(
-        _ digest: Digest, from source: Site, to targets: [Site], progress: @escaping @Sendable (TransferProgress) -> Void
+        _ digest: Digest, from source: Site, to targets: [Site], options: CopyOptions = CopyOptions(),
+        progress: @escaping @Sendable (TransferProgress) -> Void
     ) async throws(TransferError) -> TransferReport {
-        let sourceMeter = RequestMeter()
-        let (tree, plan) = try await plan(digest, from: source, to: targets, meter: sourceMeter)
+        var state = TransferState(source: source, targets: targets, progress: progress)
+        let closure = try await closure(of: digest, at: source, options, state.sourceMeter)
+        try await bring(closure.image, to: Array(targets.indices), &state)
+        if let order = options.closure { try await bringReferrers(of: closure, order, to: Array(targets.indices), &state) }
+        if let first = state.failures.min(by: { $0.key < $1.key })?.value { throw first }
+        return state.report(options.closure.map { _ in ClosureReport(closure) })
+    }
+
+    /// Brings a tree to those of the targets that have not failed yet.
+    func bring(_ tree: ManifestTree, to indices: [Int], _ state: inout TransferState) async throws(TransferError) {
+        let indices = indices.filter { state.failures[$0] == nil }
+        let targets = indices.map { state.targets[$0] }
+        let plan = try await plan(tree, from: state.source, to: targets)
         let runs = zip(targets, plan.targets).map { TargetRun(site: $0, tree: tree, plan: $1) }
-        let copier = BlobCopier(source: source, sourceMeter: sourceMeter, tracker: ProgressTracker(report: progress), bytesRead: ByteCounter())
+        let sparse = tree.sparse
         var failures: BlobCopier.Failures
-        do throws(TransferError) { failures = try await transfer(runs, copier) } catch {
-            await rememberWhatWasDone(runs)
+        do throws(TransferError) { failures = try await transfer(runs, state.copier) } catch {
+            await rememberWhatWasDone(runs, sparse)
             throw error
         }
-        for (index, run) in runs.enumerated() {
-            do throws(TransferError) { try await remember(run) } catch { failures[index] = failures[index] ?? error }
+        for (number, run) in runs.enumerated() {
+            do throws(TransferError) { try await remember(run, sparse) } catch { failures[number] = failures[number] ?? error }
         }
-        if let first = failures.min(by: { $0.key < $1.key })?.value { throw first }
-        var reports: [TargetReport] = []
-        for run in runs { reports.append(await run.result) }
-        return TransferReport(targets: reports, sourceRequests: sourceMeter.requests, sourceBytes: copier.bytesRead.total)
+        for (number, index) in indices.enumerated() {
+            state.failures[index] = failures[number].map { refusal($0, of: tree) }
+            await state.take(runs[number], at: index)
+        }
+    }
+
+    /// What a target says that misses the children which were left out on purpose.
+    private func refusal(_ failure: TransferError, of tree: ManifestTree) -> TransferError {
+        guard case .repairExhausted(let place, let digests) = failure else { return failure }
+        let leftOut = tree.leftOut.filter { digests.isEmpty || digests.contains($0.digest) }
+        return leftOut.isEmpty ? failure : .sparseIndexRefused(place, leftOut)
     }
 
     private func transfer(_ runs: [TargetRun], _ copier: BlobCopier) async throws(TransferError) -> BlobCopier.Failures {
@@ -89,16 +112,18 @@ public struct CopyEngine: Sendable {
     }
 
     /// Writes down what was seen at a target: also when the transfer failed, so that the next attempt begins where this one ended.
-    private func remember(_ run: TargetRun) async throws(TransferError) {
-        let sightings = await run.takeSightings()
+    ///
+    /// - Parameter sparse: manifests below which something was left out: that they are there does not say that the rest is.
+    private func remember(_ run: TargetRun, _ sparse: Set<Digest>) async throws(TransferError) {
+        let sightings = await run.takeSightings().filter { if case .manifest(let digest, _) = $0 { !sparse.contains(digest) } else { true } }
         guard !sightings.isEmpty else { return }
         do { try await memory.record(sightings, server: run.site.server, repository: run.site.repository) } catch { throw .memory("\(error)") }
     }
 
     /// After a failure of the source, or a cancellation: that is the error to tell, whether or not the memory takes this.
-    private func rememberWhatWasDone(_ runs: [TargetRun]) async {
+    private func rememberWhatWasDone(_ runs: [TargetRun], _ sparse: Set<Digest>) async {
         for run in runs {
-            do throws(TransferError) { try await remember(run) } catch { continue }
+            do throws(TransferError) { try await remember(run, sparse) } catch { continue }
         }
     }
 

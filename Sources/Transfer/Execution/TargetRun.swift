@@ -13,7 +13,10 @@ actor TargetRun {
     nonisolated let meter = RequestMeter()
     private nonisolated let tree: ManifestTree
     private nonisolated let plan: CopyPlan.TargetPlan
-    private var manifestsWritten = 0
+    /// Manifests that were put.
+    private(set) var written: Set<Digest> = []
+    /// Those of which the registry said that it lists them among their subjects' referrers.
+    private(set) var indexed: Set<Digest> = []
     /// How each blob got there: the last word counts, since a belief may have to be repaired.
     private var ways: [Digest: (size: Int64, way: Way)] = [:]
     private var sightings: [Sighting] = []
@@ -32,7 +35,7 @@ actor TargetRun {
     /// What was done, with the requests it took.
     var result: TargetReport {
         var report = TargetReport(registry: site.registry, repository: site.repository)
-        report.manifests = manifestsWritten
+        report.manifests = written.count
         report.requests = meter.requests
         for (size, way) in ways.values {
             switch way {
@@ -160,9 +163,11 @@ actor TargetRun {
     }
 
     private func put(_ manifest: Manifest) async throws(TransferError) -> ManifestPut {
-        do { return try await site.client.putManifest(manifest, to: site.repository, as: .digest(manifest.digest), meter: meter) } catch {
-            throw .registry(error)
-        }
+        do {
+            let outcome = try await site.client.putManifest(manifest, to: site.repository, as: .digest(manifest.digest), meter: meter)
+            if case .stored(let subject?) = outcome, subject == manifest.subject?.digest { indexed.insert(manifest.digest) }
+            return outcome
+        } catch { throw .registry(error) }
     }
 
     func noteCopied(_ blob: Descriptor) {
@@ -179,7 +184,7 @@ actor TargetRun {
 
     private func noteStored(_ manifest: Manifest) {
         guard stored.insert(manifest.digest).inserted else { return }
-        manifestsWritten += 1
+        written.insert(manifest.digest)
         sightings.append(.manifest(manifest.digest, blobs: manifest.blobs.filter { !$0.mediaType.isForeignLayer }.map(\.digest)))
     }
 }
