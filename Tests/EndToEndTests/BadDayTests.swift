@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Registries that fail and lie. Each time: a definite end with a clear reason, the target's tag untouched, and a retry that works.
-@Suite struct BadDayTests {
+@Suite(.inTurn) struct BadDayTests {
     /// Where the harm is done.
     enum Side: Sendable { case source, target }
 

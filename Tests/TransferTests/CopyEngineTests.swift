@@ -7,7 +7,7 @@ import Testing
 import Transfer
 
 /// Copies between real registries: what arrives, and what it costs.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct CopyEngineTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct CopyEngineTests {
     @Test(arguments: SampleImage.Format.allCases) func anIndexArrivesWholeWithoutATag(format: SampleImage.Format) async throws {
         let image = SampleImage.index([.single("a", format: format), .single("b", format: format)], format: format)
         try await withRegistries(2) { harness, registries in

@@ -8,7 +8,7 @@ import Testing
 @testable import Transfer
 
 /// The last step: the tag.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct TagTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct TagTests {
     private static let old = SampleImage.single("old")
     private static let new = SampleImage.single("new")
     private let tag: OCI.Tag
