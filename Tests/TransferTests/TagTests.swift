@@ -32,7 +32,7 @@ import Testing
     }
 
     private func move(_ harness: Harness, _ site: Site, seen: Digest? = nil, within limit: Duration = .seconds(20)) async throws -> TagWrite {
-        try await harness.engine.moveTag(tag, to: Self.new.digest, at: site, seen: seen, deadline: .now + limit, meter: RequestMeter())
+        try await harness.engine.moveTag(tag, to: Self.new.digest, at: site, seen: seen.map(TagSighting.names), deadline: .now + limit, meter: RequestMeter())
     }
 
     @Test func aNewTag() async throws {
@@ -64,6 +64,15 @@ import Testing
         try await withTarget(tagged: Self.old) { harness, _, proxy, site in
             let write = try await move(harness, site, seen: Self.old.digest)
             #expect(write.previous == Self.old.digest)
+            #expect(proxy.requests.filter { $0.path.hasSuffix("v1") }.map(\.method) == ["PUT", "HEAD"])
+        }
+    }
+
+    @Test func whatWasSeenToBeAbsentIsNotLookedUpAgain() async throws {
+        try await withTarget { harness, _, proxy, site in
+            let write = try await harness.engine.moveTag(
+                tag, to: Self.new.digest, at: site, seen: .absent, deadline: .now + .seconds(20), meter: RequestMeter())
+            #expect(write == TagWrite(tag: tag, previous: nil, written: true))
             #expect(proxy.requests.filter { $0.path.hasSuffix("v1") }.map(\.method) == ["PUT", "HEAD"])
         }
     }
