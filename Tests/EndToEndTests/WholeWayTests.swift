@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The main job, as a user does it: the built command, real registries, a real PostgreSQL.
-@Suite struct WholeWayTests {
+@Suite(.inTurn) struct WholeWayTests {
     @Test func anImageGoesTheWholeWayByDigest() async throws {
         let lift = try await Lift.make()
         let image = try ImageFixture.index(layers: [300_000, 70_000], labels: Lift.labels)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The referrers API: of registries that have it, that have none, and that say they have.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct ReferrersTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct ReferrersTests {
     private static let image = SampleImage.single("subject")
     private let app: RepositoryName
 

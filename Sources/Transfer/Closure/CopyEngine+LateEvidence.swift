@@ -48,7 +48,7 @@ extension CopyEngine {
             LateEvidence(outcome: absent.contains(index) ? .imageAbsent : outcome(at: index, closure, state), report: state.reports[index])
         }
         return LateEvidenceReport(
-            targets: evidence, closure: ClosureReport(closure), sourceRequests: state.sourceMeter.requests, sourceBytes: state.copier.bytesRead.total)
+            targets: evidence, closure: ClosureReport(closure), sourceRequests: state.sourceMeter.requests, sourceBytes: state.bytesRead.total)
     }
 
     /// One look: a signature beside an image that was deleted would be litter. A look that fails is a failure of that target.

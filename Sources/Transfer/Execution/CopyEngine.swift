@@ -1,3 +1,4 @@
+import Foundation
 public import OCI
 public import Registry
 import Synchronization
@@ -12,8 +13,14 @@ final class ByteCounter: Sendable {
 /// The copy engine: plans by what is known, then does what the plan says and repairs where belief was wrong.
 public struct CopyEngine: Sendable {
     let memory: any TransferMemory
+    /// Bounds the blobs in memory, of all transfers together: each takes some two MiB of buffers.
+    let relays: ConcurrencyLimiter
 
-    public init(memory: any TransferMemory) { self.memory = memory }
+    /// - Parameter relays: blobs on their way at once, in all transfers of this engine.
+    public init(memory: any TransferMemory, relays: Int = 16) {
+        self.memory = memory
+        self.relays = ConcurrencyLimiter(limit: relays)
+    }
 
     /// The plan that `copy` would follow now. Reads manifests where they are not known; writes nothing to any target.
     public func plan(
@@ -42,32 +49,43 @@ public struct CopyEngine: Sendable {
     /// No tag that people use is touched.
     ///
     /// A target that fails does not stop the others; the first failure is thrown when all have ended.
+    ///
+    /// - Parameters:
+    ///   - options: what goes with the image, and what of it stays behind.
+    ///   - leavingRoot: the root is not written, since ``moveTag(_:to:at:seen:deadline:meter:isSparse:)`` will write it under its tag: one request
+    ///     less. Not for several targets, where no tag may move before every root is in place. Where something refers to the image, or
+    ///     something of it stays behind, the root is written all the same.
     public func copy(
-        _ digest: Digest, from source: Site, to targets: [Site], options: CopyOptions = CopyOptions(),
+        _ digest: Digest, from source: Site, to targets: [Site], options: CopyOptions = CopyOptions(), leavingRoot: Bool = false,
         progress: @escaping @Sendable (TransferProgress) -> Void
     ) async throws(TransferError) -> TransferReport {
         var state = TransferState(source: source, targets: targets, progress: progress)
         let closure = try await closure(of: digest, at: source, options, state.sourceMeter)
-        try await bring(closure.image, to: Array(targets.indices), &state)
+        let mayLeaveRoot = closure.referrers.isEmpty && closure.image.leftOut.isEmpty
+        try await bring(closure.image, to: Array(targets.indices), leavingRoot: leavingRoot && mayLeaveRoot, &state)
         if let order = options.closure { try await bringReferrers(of: closure, order, to: Array(targets.indices), &state) }
         if let first = state.failures.min(by: { $0.key < $1.key })?.value { throw first }
         return state.report(options.closure.map { _ in ClosureReport(closure) })
     }
 
     /// Brings a tree to those of the targets that have not failed yet.
-    func bring(_ tree: ManifestTree, to indices: [Int], _ state: inout TransferState) async throws(TransferError) {
+    func bring(_ tree: ManifestTree, to indices: [Int], leavingRoot: Bool = false, _ state: inout TransferState) async throws(TransferError) {
         let indices = indices.filter { state.failures[$0] == nil }
         let targets = indices.map { state.targets[$0] }
+        let began = ContinuousClock.now
         let plan = try await plan(tree, from: state.source, to: targets)
         let runs = zip(targets, plan.targets).map { TargetRun(site: $0, tree: tree, plan: $1) }
-        let sparse = tree.sparse
+        let relay = BlobRelaying(
+            source: state.source, sourceMeter: state.sourceMeter, tracker: state.tracker, bytesRead: state.bytesRead, places: relays,
+            kept: try await keptBlobs(tree, plan))
+        let copier = BlobCopier(relaying: relay, memory: memory, runs: runs, knownSince: began)
         var failures: BlobCopier.Failures
-        do throws(TransferError) { failures = try await transfer(runs, state.copier) } catch {
-            await rememberWhatWasDone(runs, sparse)
+        do throws(TransferError) { failures = try await transfer(runs, copier, leavingRoot) } catch {
+            await rememberWhatWasDone(runs)
             throw error
         }
         for (number, run) in runs.enumerated() {
-            do throws(TransferError) { try await remember(run, sparse) } catch { failures[number] = failures[number] ?? error }
+            do throws(TransferError) { try await run.remember(in: memory) } catch { failures[number] = failures[number] ?? error }
         }
         for (number, index) in indices.enumerated() {
             state.failures[index] = failures[number].map { refusal($0, of: tree) }
@@ -82,7 +100,18 @@ public struct CopyEngine: Sendable {
         return leftOut.isEmpty ? failure : .sparseIndexRefused(place, leftOut)
     }
 
-    private func transfer(_ runs: [TargetRun], _ copier: BlobCopier) async throws(TransferError) -> BlobCopier.Failures {
+    /// Configurations that were read to decide about the image need not be read again to send them.
+    private func keptBlobs(_ tree: ManifestTree, _ plan: CopyPlan) async throws(TransferError) -> [Digest: Data] {
+        let travelling = Set(plan.targets.flatMap(\.blobs).filter { $0.action == .copy }.map(\.descriptor.digest))
+        let configurations = tree.manifests.compactMap { manifest -> Digest? in
+            guard case .image(let config, _) = manifest.content, travelling.contains(config.digest) else { return nil }
+            return config.digest
+        }
+        guard !configurations.isEmpty else { return [:] }
+        do { return try await memory.smallBlobs(configurations) } catch { throw .memory("\(error)") }
+    }
+
+    private func transfer(_ runs: [TargetRun], _ copier: BlobCopier, _ leavingRoot: Bool) async throws(TransferError) -> BlobCopier.Failures {
         var failures: BlobCopier.Failures = [:]
         var needs: [Int: [BlobNeed]] = [:]
         let prepared = try await bounded(Array(runs.indices), width: runs.count) { index throws(TransferError) in
@@ -95,12 +124,12 @@ public struct CopyEngine: Sendable {
             }
         }
         if Task.isCancelled { throw .cancelled }
-        failures.merge(try await copier.copy(needs, to: runs)) { first, _ in first }
+        failures.merge(try await copier.copy(needs)) { first, _ in first }
         let failed = Set(failures.keys)
         let finished = try await bounded(runs.indices.filter { !failed.contains($0) }, width: runs.count) { index throws(TransferError) in
             let result = await outcome { () async throws(TransferError) in
-                try await runs[index].putManifests { needs throws(TransferError) in
-                    if let failure = try await copier.copy([index: needs], to: runs)[index] { throw failure }
+                try await runs[index].putManifests(leavingRoot: leavingRoot) { needs throws(TransferError) in
+                    if let failure = try await copier.copy([index: needs])[index] { throw failure }
                 }
             }
             return (index, result)
@@ -111,19 +140,10 @@ public struct CopyEngine: Sendable {
         return failures
     }
 
-    /// Writes down what was seen at a target: also when the transfer failed, so that the next attempt begins where this one ended.
-    ///
-    /// - Parameter sparse: manifests below which something was left out: that they are there does not say that the rest is.
-    private func remember(_ run: TargetRun, _ sparse: Set<Digest>) async throws(TransferError) {
-        let sightings = await run.takeSightings().filter { if case .manifest(let digest, _) = $0 { !sparse.contains(digest) } else { true } }
-        guard !sightings.isEmpty else { return }
-        do { try await memory.record(sightings, server: run.site.server, repository: run.site.repository) } catch { throw .memory("\(error)") }
-    }
-
     /// After a failure of the source, or a cancellation: that is the error to tell, whether or not the memory takes this.
-    private func rememberWhatWasDone(_ runs: [TargetRun], _ sparse: Set<Digest>) async {
+    private func rememberWhatWasDone(_ runs: [TargetRun]) async {
         for run in runs {
-            do throws(TransferError) { try await remember(run, sparse) } catch { continue }
+            do throws(TransferError) { try await run.remember(in: memory) } catch { continue }
         }
     }
 

@@ -6,7 +6,8 @@ struct TransferState {
     let source: Site
     let targets: [Site]
     let sourceMeter = RequestMeter()
-    let copier: BlobCopier
+    let bytesRead = ByteCounter()
+    let tracker: ProgressTracker
     /// By the targets' order, as everything below.
     var reports: [TargetReport]
     var failures: [Int: TransferError] = [:]
@@ -18,7 +19,7 @@ struct TransferState {
     init(source: Site, targets: [Site], progress: @escaping @Sendable (TransferProgress) -> Void) {
         self.source = source
         self.targets = targets
-        copier = BlobCopier(source: source, sourceMeter: sourceMeter, tracker: ProgressTracker(report: progress), bytesRead: ByteCounter())
+        tracker = ProgressTracker(report: progress)
         reports = targets.map { TargetReport(registry: $0.registry, repository: $0.repository) }
         written = targets.map { _ in [] }
         indexed = targets.map { _ in [] }
@@ -32,6 +33,6 @@ struct TransferState {
     }
 
     func report(_ closure: ClosureReport?) -> TransferReport {
-        TransferReport(targets: reports, sourceRequests: sourceMeter.requests, sourceBytes: copier.bytesRead.total, closure: closure)
+        TransferReport(targets: reports, sourceRequests: sourceMeter.requests, sourceBytes: bytesRead.total, closure: closure)
     }
 }

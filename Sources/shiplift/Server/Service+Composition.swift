@@ -112,7 +112,7 @@ struct ShipliftService {
         _ pool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: FolderPolicySource, _ database: PostgresConfiguration
     ) -> Core {
         let content = PostgresContentMemory(pool: pool)
-        let memory = StoredTransferMemory(content: content)
+        let memory = StoredTransferMemory(content: content, claims: PostgresUploadClaims(pool: pool))
         let sites = RegistrySites(http: http, logger: logger)
         let recent = RecentSightings()
         let registries = LiveImageRegistries(sites: sites, memory: memory, content: content, catalog: catalog, recent: recent, logger: logger)

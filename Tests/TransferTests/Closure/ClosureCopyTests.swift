@@ -6,7 +6,7 @@ import Testing
 import Transfer
 
 /// Images that move with what speaks about them, between registries that have no referrers API.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct ClosureCopyTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct ClosureCopyTests {
     private let signed = SignedImage()
 
     /// Source and target of a promotion, the source with the signed image in it.
