@@ -58,6 +58,11 @@ extension SampleImage {
         return artifact(config: SampleLayer(MediaType.ociConfig.description, Data(config.utf8)), layers: layers)
     }
 
+    /// A manifest as somebody else wrote it, over blobs that it names.
+    public static func written(_ text: String, as mediaType: MediaType = .ociManifest, blobs: [Data]) -> SampleImage {
+        SampleImage(blobs: blobs, manifests: [Document(mediaType: mediaType, bytes: Data(text.utf8))])
+    }
+
     /// The last manifest, which the image is named by.
     public var document: Document { manifests.last ?? Document(mediaType: .octetStream, bytes: Data()) }
 

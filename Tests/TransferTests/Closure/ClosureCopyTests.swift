@@ -78,6 +78,20 @@ import Transfer
         }
     }
 
+    /// Whoever speaks about the root follows it: it can't be left to its first tag then.
+    @Test func aRootThatIsSpokenAboutIsNotLeftToItsTag() async throws {
+        let plain = SampleImage.single("plain")
+        try await withSigned { harness, from, source, registry, target in
+            try from.put(plain, in: "dev/app")
+            let options = CopyOptions(closure: ClosureOrder(.all, knowledge: ReferrersKnowledge()))
+            for digest in [plain.digest, signed.image.digest] {
+                _ = try await harness.engine.copy(digest, from: source, to: [target], options: options, leavingRoot: true) { _ in }
+            }
+            #expect(try registry.manifest("app", signed.image.digest.description) != nil)
+            #expect(try registry.manifest("app", plain.digest.description) == nil)
+        }
+    }
+
     @Test func onOneServerReferrersAreMounted() async throws {
         try await withSigned { harness, source, from, _, _ in
             let report = try await harness.carry(signed.image.digest, from: from, to: [harness.site(source.port, "test/app", named: "dev")])
