@@ -61,6 +61,7 @@ extension TransferError: CustomStringConvertible {
         case .cancelled: "cancelled"
         }
     }
+
     private static func names(_ children: [Descriptor]) -> String {
         let names = children.prefix(20).map { child in [child.platform?.description, child.digest.description].compactMap(\.self).joined(separator: " ") }
         return (names + (children.count > 20 ? ["and \(children.count - 20) more"] : [])).joined(separator: ", ")

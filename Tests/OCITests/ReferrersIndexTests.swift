@@ -80,6 +80,7 @@ import Testing
         let longer = try index.adding([descriptor("a", annotations: ["other": "words"]), descriptor("b")])
         #expect(longer.referrers.map(\.digest) == [digest("a"), digest("b")])
         #expect(longer.referrers[0].annotations == [:])
+        #expect((try members(longer)["manifests"] as? [Any])?.count == 2)
     }
 
     @Test func whoseManifestsAreGoneIsLeftOut() throws {

@@ -108,7 +108,8 @@ import Testing
     }
 
     @Test(arguments: [
-        PeerResponse(404, json: #"{"errors":[{"code":"NAME_UNKNOWN"}]}"#), PeerResponse(400, json: #"{"errors":[{"code":"DIGEST_INVALID"}]}"#), PeerResponse(406),
+        PeerResponse(404, json: #"{"errors":[{"code":"NAME_UNKNOWN"}]}"#), PeerResponse(404, json: #"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
+        PeerResponse(400, json: #"{"errors":[{"code":"DIGEST_INVALID"}]}"#), PeerResponse(406),
     ])
     func whatSaysNothingOfTheAPIIsNotTakenForItsAbsence(response: PeerResponse) async throws {
         try await asking(response) { answer, _, _ in
@@ -129,9 +130,11 @@ import Testing
         try await asking(PeerResponse(200, json: index(manifests))) { answer, _, _ in #expect(answer == .listed([], isComplete: true)) }
     }
 
-    @Test(arguments: ["", "{", "[]", #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"#, #"{"schemaVersion":1}"#,
+    @Test(arguments: [
+        "", "{", "[]", #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"#, #"{"schemaVersion":1}"#,
         #"{"schemaVersion":2,"manifests":[{"mediaType":"a","digest":"sha256:zz","size":1}]}"#,
-        #"{"schemaVersion":2,"manifests":[{"mediaType":"a","size":-1}]}"#])
+        #"{"schemaVersion":2,"manifests":[{"mediaType":"a","size":-1}]}"#,
+    ])
     func aListThatIsNoneIsMalformed(body: String) async throws {
         try await asking(PeerResponse(200, ["Content-Type": MediaType.ociIndex.description], body: Array(body.utf8))) { answer, error, _ in
             #expect(answer == nil)

@@ -17,7 +17,8 @@ import Transfer
     }
 
     private static let layer = "application/vnd.oci.image.layer.v1.tar"
-    private static let config = SampleLayer(MediaType.ociConfig.description, Data(#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}"#.utf8))
+    private static let config = SampleLayer(
+        MediaType.ociConfig.description, Data(#"{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[]}}"#.utf8))
     private static let empty = SampleImage.emptyJSON
 
     private static func bytes(_ seed: String) -> Data { SampleImage.bytes(seed, count: 3_000) }
@@ -26,18 +27,20 @@ import Transfer
         #"{"mediaType":"\#(mediaType)","digest":"\#(Digest(hashing: blob))","size":\#(blob.count)\#(members)}"#
     }
 
+    private static let inline = #","data":"e30=""#
+
     static let kinds: [Kind] = [
         Kind("Docker schema 2", .single("docker", format: .docker)),
         Kind("Docker manifest list", .index([.single("one", format: .docker), .single("two", format: .docker)], format: .docker)),
         Kind("OCI index over Docker images", .index([.single("one", format: .docker), .single("two")])),
         Kind("zero-length layer", .artifact(config: config, layers: [SampleLayer(layer, Data()), SampleLayer(layer, bytes("a"))])),
         Kind("nothing but zero-length layers", .artifact(config: config, layers: [SampleLayer(layer, Data()), SampleLayer(layer, Data())])),
-        Kind("the same layer twice", .artifact(config: config, layers: [SampleLayer(layer, bytes("a")), SampleLayer(layer, bytes("b")), SampleLayer(layer, bytes("a"))])),
+        Kind("the same layer twice", .artifact(config: config, layers: ["a", "b", "a"].map { SampleLayer(layer, bytes($0)) })),
         Kind("configuration and layer are the empty descriptor", .artifact(type: "application/vnd.example.note", layers: [empty])),
         Kind("no layers", .artifact(type: "application/vnd.example.note", layers: [])),
         Kind("empty descriptor with inline data", .written(
             #"{"schemaVersion":2,"mediaType":"\#(MediaType.ociManifest)","artifactType":"application/vnd.example.note","#
-                + #""config":\#(descriptor(empty.bytes, empty.mediaType, members: #","data":"e30=""#)),"layers":[\#(descriptor(empty.bytes, empty.mediaType, members: #","data":"e30=""#))]}"#,
+                + #""config":\#(descriptor(empty.bytes, empty.mediaType, members: inline)),"layers":[\#(descriptor(empty.bytes, empty.mediaType, members: inline))]}"#,
             blobs: [empty.bytes])),
         Kind("zstd layers", .artifact(config: config, layers: ["a", "b"].map { SampleLayer(layer + "+zstd", Data([0x28, 0xB5, 0x2F, 0xFD]) + bytes($0)) })),
         Kind("Helm chart", .artifact(
@@ -57,7 +60,8 @@ import Transfer
         ])),
         Kind("BuildKit cache: an index without platforms", .index(of: [(.artifact(config: config, layers: [SampleLayer(layer + "+gzip", bytes("cache"))]), "")])),
         Kind("a manifest that does not name its kind, with spaces and members of its own", .written(
-            "{\n  \"layers\" : [ \(descriptor(bytes("a"), layer)) ],\n  \"config\":\(descriptor(config.bytes, config.mediaType)), \"future\": {\"x\": [1.50, null, \"ü\\u00fc\"]},\n  \"schemaVersion\": 2 }\n",
+            "{\n  \"layers\" : [ \(descriptor(bytes("a"), layer)) ],\n  \"config\":\(descriptor(config.bytes, config.mediaType)),"
+                + " \"future\": {\"x\": [1.50, null, \"ü\\u00fc\"]},\n  \"schemaVersion\": 2 }\n",
             blobs: [config.bytes, bytes("a")])),
         Kind("a subject that is nowhere", .artifact(
             type: "application/vnd.example.signature", about: SampleImage.single("absent").document, layers: [SampleLayer("text/plain", Data("signed".utf8))])),
@@ -95,7 +99,8 @@ import Transfer
             Self.descriptor(foreign, mediaType, members: #","urls":["http://\#(elsewhere.host)/layer"]"#), Self.descriptor(Self.bytes("own"), Self.layer),
         ]
         let image = SampleImage.written(
-            #"{"schemaVersion":2,"mediaType":"\#(kind)","config":\#(Self.descriptor(Self.config.bytes, Self.config.mediaType)),"layers":[\#(layers.joined(separator: ","))]}"#,
+            #"{"schemaVersion":2,"mediaType":"\#(kind)","config":\#(Self.descriptor(Self.config.bytes, Self.config.mediaType)),"#
+                + #""layers":[\#(layers.joined(separator: ","))]}"#,
             as: kind, blobs: [Self.config.bytes, Self.bytes("own")])
         var setup = DockerRegistry.Setup()
         setup.takesForeignLayers = true
@@ -156,7 +161,8 @@ import Transfer
     @Test(arguments: [MediaType.ociArtifactManifest, MediaType("application/vnd.example.thing.v1+json")])
     func otherKindsOfManifestArrive(mediaType: MediaType) async throws {
         let blob = Self.bytes("sbom")
-        let bytes = Data(#"{"mediaType":"\#(mediaType)","artifactType":"application/spdx+json","blobs":[\#(Self.descriptor(blob, "application/spdx+json"))]}"#.utf8)
+        let type = "application/spdx+json"
+        let bytes = Data(#"{"mediaType":"\#(mediaType)","artifactType":"\#(type)","blobs":[\#(Self.descriptor(blob, type))]}"#.utf8)
         let digest = Digest(hashing: bytes)
         try await withRegistries(2) { harness, registries in
             let stores = [Collected<PeerRequest>(), Collected<PeerRequest>()]

@@ -10,7 +10,7 @@ public enum ReferrersAnswer: Sendable, Hashable {
     case listed([Descriptor], isComplete: Bool)
     /// It has no such API: a client keeps the lists itself, under tags.
     case noAPI
-    /// It answers, but not about the API: it does not know the repository, or does not like the digest.
+    /// It answers, but not about the API: it does not know the repository or the subject, or does not like the digest.
     case unclear(RegistryAnswer)
 }
 
@@ -62,8 +62,8 @@ extension RegistryClient {
         let served = MediaType(response.fields["Content-Type"] ?? "")
         let isPlain = served.description.isEmpty || served == MediaType("application/json")
         guard response.status == 200, served == .ociIndex || isPlain else {
-            guard isFirst else { throw response.status == 404 ? ErrorResponse.error(response, at: place) : .malformed(place, "a page of referrers is no index") }
-            return nil
+            if isFirst { return nil }
+            throw response.status == 404 ? ErrorResponse.error(response, at: place) : .malformed(place, "a page of referrers is no index")
         }
         let page: Page?
         do { page = try JSONDecoder().decode(Page.self, from: Data(response.body)) } catch { page = nil }
@@ -78,10 +78,10 @@ extension RegistryClient {
         }
     }
 
-    /// "A registry that has the API must not answer 404", unless it does not know the repository.
+    /// "A registry that has the API must not answer 404", unless it does not know the repository; and some don't know the subject.
     private static func answerWithoutList(_ response: HTTPResponse) -> ReferrersAnswer {
         let answer = ErrorResponse.answer(response)
-        return response.status == 404 && answer.code == "NAME_UNKNOWN" ? .unclear(answer) : .noAPI
+        return response.status == 404 && (answer.code == "NAME_UNKNOWN" || answer.code == "MANIFEST_UNKNOWN") ? .unclear(answer) : .noAPI
     }
 
     private static func answerWithoutList(to error: RegistryError) -> ReferrersAnswer? {

@@ -38,25 +38,26 @@ struct ClosureReader {
     private func askAPI(_ subjects: [Digest]) async throws(TransferError) -> [Digest: [Descriptor]] {
         var lists: [Digest: [Descriptor]] = [:]
         var rest = subjects[...]
+        // Whoever does not answer for one has nothing to say of the others.
         if order.knowledge.support(of: source.registryKey) == nil, let first = rest.popFirst() {
-            lists[first] = try await ask(first)
-            // Whoever does not answer for one has nothing to say of the others.
-            guard lists[first] != nil else { return [:] }
+            lists[first] = try await ask(first, believed: nil)
         }
         guard order.knowledge.support(of: source.registryKey) == .api else { return lists }
-        let answers = try await bounded(Array(rest), width: Self.width) { subject throws(TransferError) in (subject, try await ask(subject)) }
+        let answers = try await bounded(Array(rest), width: Self.width) { subject throws(TransferError) in
+            (subject, try await ask(subject, believed: .api))
+        }
         for case (let subject, let list?) in answers { lists[subject] = list }
         return lists
     }
 
-    private func ask(_ subject: Digest) async throws(TransferError) -> [Descriptor]? {
+    private func ask(_ subject: Digest, believed: ReferrersSupport?) async throws(TransferError) -> [Descriptor]? {
         let answer: ReferrersAnswer
         do {
             answer = try await source.client.referrers(
                 source.repository, of: subject, artifactType: order.selection.onlyType, limit: order.limits.listed + 1, meter: meter)
         } catch { throw .registry(error) }
         let place = RegistryPlace(registry: source.registry, repository: source.repository, reference: subject.description)
-        guard let (list, isComplete) = try order.knowledge.take(answer, of: source.registryKey, at: place) else { return nil }
+        guard let (list, isComplete) = try order.knowledge.take(answer, of: source.registryKey, believed: believed, at: place) else { return nil }
         try checkCount(list.count, isComplete, subject)
         return list
     }
@@ -129,7 +130,8 @@ struct ClosureReader {
 
     private func take(_ listed: [(subject: Digest, digest: Digest)], _ gathering: inout ClosureGathering) async throws(TransferError) {
         for start in stride(from: 0, to: listed.count, by: Self.batch) {
-            let offers = try await bounded(Array(listed[start..<min(start + Self.batch, listed.count)]), width: Self.width) { entry throws(TransferError) in
+            let part = Array(listed[start..<min(start + Self.batch, listed.count)])
+            let offers = try await bounded(part, width: Self.width) { entry throws(TransferError) in
                 OfferedReferrer(subject: entry.subject, link: .subject, digest: entry.digest, tree: try await tree(entry.digest))
             }
             for offer in offers { try gathering.take(offer) }
@@ -150,15 +152,16 @@ struct ClosureReader {
 extension ReferrersKnowledge {
     /// Learns from an answer about the referrers API.
     ///
+    /// - Parameter believed: what was believed when it was asked: others may have learned something since.
     /// - Returns: what it lists; `nil` where it has to be looked for under tags.
     func take(
-        _ answer: ReferrersAnswer, of registry: String, at place: RegistryPlace
+        _ answer: ReferrersAnswer, of registry: String, believed: ReferrersSupport?, at place: RegistryPlace
     ) throws(TransferError) -> (list: [Descriptor], isComplete: Bool)? {
         switch answer {
         case .listed(let list, let isComplete):
             learn(.api, of: registry)
             return (list, isComplete)
-        case .noAPI where support(of: registry) == .api:
+        case .noAPI where believed == .api:
             // A hiccup, or it was taken away: one answer is not enough to overlook signatures from now on.
             forget(registry)
             throw .referrersUnsettled(place)

@@ -60,7 +60,8 @@ extension CopyEngine {
         report.requests = meter.requests
         state.reports[index].add(report)
         guard lost.isEmpty else {
-            throw .referrersNotListed(RegistryPlace(registry: site.registry, repository: site.repository, reference: closure.image.root.digest.description), lost.sorted())
+            let root = closure.image.root.digest.description
+            throw .referrersNotListed(RegistryPlace(registry: site.registry, repository: site.repository, reference: root), lost.sorted())
         }
     }
 

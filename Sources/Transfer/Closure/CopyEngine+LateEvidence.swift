@@ -32,15 +32,16 @@ extension CopyEngine {
     ///
     /// Where the source has nothing, no target is asked anything. A target that fails is reported and does not stop the others.
     ///
+    /// - Parameter options: those that the image was copied with.
     /// - Throws: where the source can't be read.
     public func carryLateEvidence(
-        about digest: Digest, from source: Site, to targets: [Site], closure order: ClosureOrder,
+        about digest: Digest, from source: Site, to targets: [Site], options: CopyOptions,
         progress: @escaping @Sendable (TransferProgress) -> Void = { _ in }
     ) async throws(TransferError) -> LateEvidenceReport {
         var state = TransferState(source: source, targets: targets, progress: progress)
-        let closure = try await closure(of: digest, at: source, CopyOptions(closure: order), state.sourceMeter)
+        let closure = try await closure(of: digest, at: source, options, state.sourceMeter)
         var absent: Set<Int> = []
-        if !closure.referrers.isEmpty {
+        if let order = options.closure, !closure.referrers.isEmpty {
             for index in targets.indices where await !holds(digest, at: index, &state) { absent.insert(index) }
             try await bringReferrers(of: closure, order, to: targets.indices.filter { !absent.contains($0) }, &state)
         }

@@ -17,7 +17,9 @@ extension ReferrersLinker {
         var isWritten = false
         for attempt in 1...Self.attempts {
             let current: Digest?
-            do { current = try await site.client.headManifest(site.repository, .tag(attachment.tag), meter: meter)?.digest } catch { throw .registry(error) }
+            do { current = try await site.client.headManifest(site.repository, .tag(attachment.tag), meter: meter)?.digest } catch {
+                throw .registry(error)
+            }
             if !isWritten { previous = current }
             guard let wanted = try await wanted(ours, over: current, attachment) else {
                 return linked(referrer, attachment, previous, current ?? ours.digest, isWritten)

@@ -47,9 +47,12 @@ struct ReferrersLinker: Sendable {
 
     /// Which of these the API does not list; `nil` where there is no API.
     private func hidden(_ digests: [Digest], of subject: Digest) async throws(TransferError) -> Set<Digest>? {
+        let believed = knowledge.support(of: site.registryKey)
         let answer: ReferrersAnswer
         do { answer = try await site.client.referrers(site.repository, of: subject, limit: 10_000, meter: meter) } catch { throw .registry(error) }
-        guard let (list, isComplete) = try knowledge.take(answer, of: site.registryKey, at: place(subject.description)) else { return nil }
+        guard let (list, isComplete) = try knowledge.take(answer, of: site.registryKey, believed: believed, at: place(subject.description)) else {
+            return nil
+        }
         return isComplete ? Set(digests).subtracting(list.map(\.digest)) : []
     }
 

@@ -41,7 +41,9 @@ extension PromotionFailure {
         case .sparseIndexRefused(let place, _), .referrersTagTaken(let place, _):
             self.init(.registryRefused, error.description, registry: place.registry, repository: place.repository, reference: place.reference)
         case .referrersUnsettled(let place), .referrersNotListed(let place, _), .referrersTagContended(let place):
-            self.init(.registryUnavailable, error.description, registry: place.registry, repository: place.repository, reference: place.reference, isTransient: true)
+            self.init(
+                .registryUnavailable, error.description, registry: place.registry, repository: place.repository, reference: place.reference,
+                isTransient: true)
         case .repairExhausted(let place, _):
             self.init(.contentMissing, error.description, registry: place.registry, repository: place.repository, reference: place.reference, isTransient: true)
         case .tagMoved(let place, _, _):

@@ -54,7 +54,8 @@ extension SampleImage {
         let layers = signers.map {
             SampleLayer("application/vnd.dev.cosign.simplesigning.v1+json", payload, annotations: ["dev.cosignproject.cosign/signature": "by \($0)"])
         }
-        let config = #"{"architecture":"","os":"","rootfs":{"type":"layers","diff_ids":[\#(layers.map { _ in #""\#(Digest(hashing: payload))""# }.joined(separator: ","))]}}"#
+        let hashes = layers.map { _ in #""\#(Digest(hashing: payload))""# }.joined(separator: ",")
+        let config = #"{"architecture":"","os":"","rootfs":{"type":"layers","diff_ids":[\#(hashes)]}}"#
         return artifact(config: SampleLayer(MediaType.ociConfig.description, Data(config.utf8)), layers: layers)
     }
 

@@ -73,7 +73,9 @@ import Transfer
                 #expect(puts.contains { $0 < tag && $1.path.hasSuffix(name) })
             }
             // A subject is there before what speaks about it: Quay refuses it otherwise.
-            let order = [signed.image, signed.signature, signed.sbomSignature].map { image in puts.last { $1.path.hasSuffix(image.digest.description) }?.offset ?? -1 }
+            let order = [signed.image, signed.signature, signed.sbomSignature].map { image in
+                puts.last { $1.path.hasSuffix(image.digest.description) }?.offset ?? -1
+            }
             #expect(order == order.sorted())
         }
     }
@@ -218,7 +220,9 @@ import Transfer
         try await withSigned { harness, _, source, registry, _ in
             let proxy = try ScriptedPeer.before(registry) { request, pass in
                 let response = try pass(request)
-                if request.method == "PUT", request.path.hasSuffix(name) { try registry.put(SampleImage.referrersIndex(of: []).document, in: "app", as: name) }
+                if request.method == "PUT", request.path.hasSuffix(name) {
+                    try registry.put(SampleImage.referrersIndex(of: []).document, in: "app", as: name)
+                }
                 return .answer(response)
             }
             defer { proxy.stop() }
@@ -285,13 +289,14 @@ import Transfer
         }
     }
 
-    @Test func aTargetThatRefusesReferrersFailsAndTheOtherDoesNot() async throws {
+    /// ECR answered 405 to some referrers; others refuse the tag that lists them.
+    @Test(arguments: [true, false]) func aTargetThatRefusesReferrersFailsAndTheOtherDoesNot(refusesList: Bool) async throws {
         try await withSigned { harness, _, source, registry, _ in
             let refusing = try await DockerRegistry.start()
             defer { refusing.stop() }
-            let digest = signed.signature.digest.description
+            let name = refusesList ? Tag(referrersOf: signed.image.digest).description : signed.signature.digest.description
             let proxy = try ScriptedPeer.before(refusing) { request, pass in
-                guard request.method == "PUT", request.path.hasSuffix(digest) else { return .answer(try pass(request)) }
+                guard request.method == "PUT", request.path.hasSuffix(name) else { return .answer(try pass(request)) }
                 return .answer(PeerResponse(405, json: #"{"errors":[{"code":"UNSUPPORTED","message":"no referrers here"}]}"#))
             }
             defer { proxy.stop() }

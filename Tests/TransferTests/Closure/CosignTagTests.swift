@@ -28,7 +28,10 @@ import Testing
     @Test func allKindsTravelForEveryPlatformAndForEachOther() async throws {
         let attestation = SampleImage.artifact(
             config: SampleLayer(MediaType.ociConfig.description, Data("{}".utf8)),
-            layers: [SampleLayer("application/vnd.dsse.envelope.v1+json", Data("attested".utf8), annotations: ["predicateType": "https://slsa.dev/provenance/v1"])])
+            layers: [
+                SampleLayer(
+                    "application/vnd.dsse.envelope.v1+json", Data("attested".utf8), annotations: ["predicateType": "https://slsa.dev/provenance/v1"])
+            ])
         let sbom = SampleImage.artifact(layers: [SampleLayer("text/spdx+json", Data("packages".utf8))])
         let attestationSignature = signature("ci", of: attestation.digest)
         try await withImage { harness, registry, source, other, target in
@@ -67,7 +70,8 @@ import Testing
             #expect(try other.blob("app", config.digest) != nil)
             #expect(try other.blob("app", layers[2].digest) != nil)
             let previous = signature("ci", "production").digest
-            #expect(report.targets[0].attachments.map(\.way) == [.tag(try #require(CosignTag(.signatures, of: image.digest)).tag, previous: previous, digest: joined.digest, written: true)])
+            let tag = try #require(CosignTag(.signatures, of: image.digest)).tag
+            #expect(report.targets[0].attachments.map(\.way) == [.tag(tag, previous: previous, digest: joined.digest, written: true)])
             // It is whole now: nothing more is written.
             let again = try await harness.carry(image.digest, from: source, to: [target])
             #expect(again.targets[0].attachments.contains { $0.isWritten } == false)

@@ -10,7 +10,7 @@ import Transfer
     private let image = SampleImage.index([.single("a"), .single("b")])
     private let knowledge = ReferrersKnowledge()
 
-    private var order: ClosureOrder { ClosureOrder(.all, knowledge: knowledge) }
+    private var options: CopyOptions { CopyOptions(closure: ClosureOrder(.all, knowledge: knowledge)) }
 
     /// An image that was promoted to every target before anything spoke about it.
     private func withPromoted(_ count: Int = 1, _ body: (Harness, DockerRegistry, Site, [DockerRegistry], [Site]) async throws -> Void) async throws {
@@ -30,7 +30,7 @@ import Transfer
         let scanSignature = SignedImage.signature(of: scan, by: "scanner")
         let cosigned = SampleImage.cosignSignature(of: image.digest, by: ["ci"])
         try await withPromoted { harness, registry, source, others, targets in
-            let nothing = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+            let nothing = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             #expect(nothing.targets.map(\.outcome) == [.upToDate])
             // Nobody asks the targets where the source has nothing: one list of tags is all it costs.
             #expect(nothing.sourceRequests == ["get": 1])
@@ -38,18 +38,18 @@ import Transfer
 
             try registry.attach([signature], to: image.digest, in: "dev/app")
             try registry.tag(cosigned, .signatures, of: image.digest, in: "dev/app")
-            let first = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+            let first = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             #expect(first.targets.map(\.outcome) == [.carried([signature.digest, cosigned.digest])])
             #expect(try others[0].listed(image.digest, in: "app")?.map(\.digest) == [signature.digest])
             #expect(try others[0].tagged(.signatures, of: image.digest, in: "app") == cosigned.document.bytes)
 
             try registry.attach([scan], to: image.manifests[1].digest, in: "dev/app")
             try registry.attach([scanSignature], to: scan.digest, in: "dev/app")
-            let second = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+            let second = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             #expect(second.targets.map(\.outcome) == [.carried([scan.digest, scanSignature.digest])])
             #expect(try others[0].holds(scanSignature, in: "app"))
 
-            let third = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+            let third = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             #expect(third.targets.map(\.outcome) == [.upToDate])
             #expect(third.targets[0].report.manifests == 0)
         }
@@ -61,9 +61,9 @@ import Transfer
         let own = SignedImage.signature(of: image, by: "production")
         try await withPromoted { harness, registry, source, others, targets in
             try registry.attach([signature], to: image.digest, in: "dev/app")
-            _ = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+            _ = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             try others[0].attach([own], to: image.digest, in: "app")
-            let report = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+            let report = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             #expect(report.targets.map(\.outcome) == [.carried([signature.digest])])
             #expect(try others[0].listed(image.digest, in: "app")?.map(\.digest) == [own.digest, signature.digest])
         }
@@ -74,7 +74,7 @@ import Transfer
         try await withPromoted(2) { harness, registry, source, others, targets in
             try registry.attach([signature], to: image.digest, in: "dev/app")
             try others[0].send(PeerRequest("DELETE", "/v2/app/manifests/\(image.digest)"))
-            let report = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+            let report = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             #expect(report.targets.map(\.outcome) == [.imageAbsent, .carried([signature.digest])])
             #expect(try others[0].manifest("app", signature.digest.description) == nil)
             #expect(try others[1].holds(signature, in: "app"))
@@ -90,7 +90,7 @@ import Transfer
             }
             defer { broken.stop() }
             let sites = [try harness.site(broken.port, "app", named: "eu"), targets[1]]
-            let report = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: sites, closure: order)
+            let report = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: sites, options: options)
             guard case .failed(.registry(.forbidden(let place, _))) = report.targets[0].outcome else { throw Unexpected(report.targets[0].outcome) }
             #expect(place.registry == "eu")
             #expect(report.targets[1].outcome == .carried([signature.digest]))
@@ -103,7 +103,7 @@ import Transfer
             defer { broken.stop() }
             let source = try harness.site(broken.port, "dev/app", named: "dev")
             let error = await transferError {
-                _ = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, closure: order)
+                _ = try await harness.engine.carryLateEvidence(about: image.digest, from: source, to: targets, options: options)
             }
             guard case .registry(.forbidden) = error else { throw Unexpected(error as Any) }
         }
