@@ -141,6 +141,20 @@ import Testing
         }
     }
 
+    @Test func aSignatureThatACollectorTookIsBroughtAgain() async throws {
+        try await withImage { harness, registry, source, other, target in
+            let ours = signature("ci")
+            try registry.tag(ours, .signatures, of: image.digest, in: "dev/app")
+            _ = try await harness.carry(image.digest, from: source, to: [target])
+            try other.send(PeerRequest("DELETE", "/v2/app/manifests/\(ours.digest)"))
+            try other.forget(ours.blobDigests[1], in: "app")
+            let report = try await harness.carry(image.digest, from: source, to: [target])
+            #expect(try other.holds(ours, in: "app"))
+            #expect(try other.tagged(.signatures, of: image.digest, in: "app") == ours.document.bytes)
+            #expect(report.targets[0].manifests == 1)
+        }
+    }
+
     /// With many tags, or none to be listed, each is looked at.
     @Test(arguments: [403, 405]) func aRegistryThatGivesNoListOfTagsIsAskedForEach(status: Int) async throws {
         try await withImage { harness, registry, _, other, target in
