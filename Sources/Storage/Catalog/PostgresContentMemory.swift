@@ -11,6 +11,8 @@ public struct StoredHolder: Sendable, Hashable {
 }
 
 /// Manifests, small blobs, and which repository of which server holds what.
+///
+/// All of it can be learned again: its pool's commits need not wait for the disk.
 public struct PostgresContentMemory: Sendable {
     private let pool: PostgresPool
 
