@@ -6,9 +6,11 @@ from xml.sax.saxutils import escape
 CASES = [
     "big cold", "layers cold", "multi cold", "layers mount", "multi mount", "layers again", "family, tag by tag", "family, one call",
     "monorepo", "regions", "layers cold, 20 ms", "layers mount, 20 ms", "multi mount, 20 ms"]
-COLUMNS = [("wall_s", "wall time, s", "{:.2f}"), ("requests", "requests", "{:,.0f}"), ("arrived_mib", "MiB into the target", "{:,.1f}")]
-WIDTH, LEFT, COLUMN, BAR, GAP, HEAD = 1000, 150, 280, 13, 18, 62
-LABEL, ROOM = 96, 52
+# The measure, its title, its form, and the least that a whole bar stands for: differences of less are none.
+COLUMNS = [
+    ("wall_s", "wall time, s", "{:.2f}", 0.01), ("requests", "requests", "{:,.0f}", 1), ("arrived_mib", "MiB into the target", "{:,.1f}", 1)]
+WIDTH, LEFT, COLUMN, BAR, GAP, HEAD = 1000, 246, 250, 13, 18, 62
+LONGEST = 180
 
 STYLE = """
   text { font: 11px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f }
@@ -43,7 +45,7 @@ def svg(results):
     head = [
         f'<text class="title" x="12" y="22">One promotion, tool by tool{" (quick run)" if results["quick"] else ""}</text>',
         f'<text class="soft" x="{WIDTH - 12}" y="22" text-anchor="end">{escape(note)}</text>',
-        *(f'<text class="soft" x="{LEFT + LABEL + index * COLUMN}" y="48">{title}</text>' for index, (_, title, _) in enumerate(COLUMNS))]
+        *(f'<text class="soft" x="{LEFT + index * COLUMN}" y="48">{title}</text>' for index, (_, title, _, _) in enumerate(COLUMNS))]
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" role="img"'
         ' aria-label="Wall time, requests and bytes of Shiplift and other tools">',
@@ -56,13 +58,11 @@ def _group(case, rows, top):
         f'<text class="case" x="12" y="{top + 10}">{escape(case)}</text>']
     for position, row in enumerate(rows):
         y = top + position * BAR
-        name = row["name"].replace("warm cache", "warm")
-        parts.append(f'<text class="soft" x="{LEFT + LABEL - 6}" y="{y + 10}" text-anchor="end">{escape(name)}</text>')
-        for index, (measure, _, form) in enumerate(COLUMNS):
-            longest = max(each[measure] for each in rows) or 1
-            x = LEFT + LABEL + index * COLUMN
-            length = max(1.0, row[measure] / longest * (COLUMN - ROOM - 40))
-            parts.append(
-                f'<rect class="{"ours" if row["tool"] == "shiplift" else "peer"}" x="{x}" y="{y + 2}" width="{length:.1f}" height="{BAR - 3}" rx="2"/>')
+        kind = "ours" if row["tool"] == "shiplift" else "peer"
+        parts.append(f'<text class="soft" x="{LEFT - 6}" y="{y + 10}" text-anchor="end">{escape(row["name"])}</text>')
+        for index, (measure, _, form, least) in enumerate(COLUMNS):
+            whole = max(least, *(each[measure] for each in rows))
+            x, length = LEFT + index * COLUMN, max(1.0, row[measure] / whole * LONGEST)
+            parts.append(f'<rect class="{kind}" x="{x}" y="{y + 2}" width="{length:.1f}" height="{BAR - 3}" rx="2"/>')
             parts.append(f'<text x="{x + length + 5:.1f}" y="{y + 10}">{form.format(row[measure])}</text>')
     return parts

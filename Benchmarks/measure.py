@@ -19,7 +19,7 @@ from processes import program
 
 SAMPLE_SECONDS = 0.05
 TICKS = os.sysconf("SC_CLK_TCK")
-TIME_LIMIT = 1800
+TIME_LIMIT = 600
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,17 @@ def options():
     return parser.parse_args()
 
 
-def matching(patterns, name):
-    return not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+def matching(patterns, names):
+    """The names that were asked for: by the name, by a pattern with *, or by a part where no name is the same."""
+    if not patterns:
+        return list(names)
+    chosen = set()
+    for pattern in patterns:
+        found = fnmatch.filter(names, pattern) or [name for name in names if pattern in name]
+        if not found:
+            raise BenchmarkError(f"nothing is called '{pattern}'; --list shows all names")
+        chosen.update(found)
+    return [name for name in names if name in chosen]
 
 
 def scratch(parent):
@@ -94,10 +103,9 @@ def say(case, tool, number, runs, record):
 
 def chosen_tools(asked, shiplift):
     """The tools to run; what was not found is said."""
-    found = []
-    for tool in [shiplift, *tools.peers()]:
-        if not matching(asked, tool.slug):
-            continue
+    found, known = [], [shiplift, *tools.peers()]
+    names = matching(asked, [tool.slug for tool in known])
+    for tool in (tool for tool in known if tool.slug in names):
         if tool.is_there():
             found.append(tool)
         else:
@@ -105,13 +113,19 @@ def chosen_tools(asked, shiplift):
     return found
 
 
+def chosen_cases(arguments, sizes):
+    names = matching(arguments.case, [case.name for case in cases.CASES])
+    chosen = [case for case in cases.CASES if case.name in names]
+    # A quick run has fewer blob sizes.
+    return [case for case in chosen if not case.name.startswith("memory, ") or case.name.removeprefix("memory, ") in sizes.memory]
+
+
 def benchmark(arguments, memory, disk):
     sizes = workloads.QUICK if arguments.quick else workloads.FULL
-    chosen = [case for case in cases.CASES if matching(arguments.case, case.name)]
-    if arguments.quick:
-        chosen = [case for case in chosen if not case.name.startswith("memory") or case.name.split(", ")[1] in sizes.memory]
-    if not chosen:
-        raise BenchmarkError("no case has this name; --list shows all")
+    chosen = chosen_cases(arguments, sizes)
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"warning: the machine is busy (load {load:.1f}); wall times will be too long", file=sys.stderr)
     rows = []
     with Place(disk, memory) as place, contextlib.ExitStack() as stack:
         ours = service.Service(os.path.abspath(arguments.binary), disk)
@@ -127,7 +141,7 @@ def benchmark(arguments, memory, disk):
                 if tool.slug in case.tools:
                     rows.append(row(case, tool, records.get(tool.slug, [{"note": reason}])))
         return {
-            "quick": arguments.quick, "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": report.machine(memory),
+            "quick": arguments.quick, "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": {**report.machine(memory), "load_before": load},
             "tools": {tool.slug: {"name": tool.name, "version": tool.version()}
                       for tool in present if any(row["tool"] == tool.slug for row in rows)},
             "cases": {case.name: case.words for case in chosen}, "idle": at_rest,
