@@ -1,5 +1,6 @@
 """Runs the cases: prepares registries and tools for each run, measures, and checks what came of it."""
 
+import http.client
 import os
 import statistics
 import subprocess
@@ -8,9 +9,9 @@ import time
 
 import images
 from measure import measure
+from one_call import NOT_THERE
 from processes import BenchmarkError, start, stop
 from registries import Registry
-from service import NOT_THERE
 from tools import Job
 
 LETTERS = ["a", "b", "c", "d", "disk"]
@@ -88,7 +89,7 @@ class Bench:
         try:
             for item in [*workload.promoted, *workload.others, *workload.seed]:
                 pusher.push(f"{case.way.ours[0]}/{item.image}", item.manifest, item.tag)
-        except (BenchmarkError, OSError) as error:
+        except (BenchmarkError, OSError, http.client.HTTPException) as error:
             return f"the source could not be filled: {error}"
         finally:
             pusher.close()
@@ -97,8 +98,8 @@ class Bench:
     def _attempt(self, case, workload, tool):
         try:
             return self._once(case, workload, tool)
-        except BenchmarkError as error:
-            return {"failure": str(error)}
+        except (BenchmarkError, OSError, http.client.HTTPException) as error:
+            return {"failure": str(error) or type(error).__name__}
 
     def _once(self, case, workload, tool):
         way = case.way

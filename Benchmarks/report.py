@@ -35,7 +35,7 @@ def markdown(results):
         "# Results of the benchmark", "",
         *(["**A quick run with small images: it shows that the benchmark works, and nothing else.**", ""] if results["quick"] else []),
         f"{where['cores']} cores ({where['cpu']}), {where['memory_mib'] // 1024} GiB, Linux {where['kernel']}, {where['registry']} on "
-        f"{where['registry_storage']}, loopback; finished {results['finished']}. Medians. What each column is: [README.md](README.md).",
+        f"{where['registry_storage']}, loopback; load at the start {where['load_before']:.1f}; finished {results['finished']}. Medians. What each column is: [README.md](README.md).",
         "", "| tool | version |", "|---|---|",
         *(f"| {tool['name']} | {tool['version']} |" for tool in results["tools"].values()), ""]
     for case, words in results["cases"].items():

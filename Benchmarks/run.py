@@ -140,12 +140,16 @@ def benchmark(arguments, memory, disk):
             for tool in present:
                 if tool.slug in case.tools:
                     rows.append(row(case, tool, records.get(tool.slug, [{"note": reason}])))
+        took_part = {row["tool"] for row in rows}
         return {
-            "quick": arguments.quick, "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": {**report.machine(memory), "load_before": load},
-            "tools": {tool.slug: {"name": tool.name, "version": tool.version()}
-                      for tool in present if any(row["tool"] == tool.slug for row in rows)},
-            "cases": {case.name: case.words for case in chosen}, "idle": at_rest,
-            "bars": [] if arguments.quick else bars.evaluate(rows), "rows": rows}
+            "quick": arguments.quick,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "machine": {**report.machine(memory), "load_before": load},
+            "tools": {tool.slug: {"name": tool.name, "version": tool.version()} for tool in present if tool.slug in took_part},
+            "cases": {case.name: case.words for case in chosen},
+            "idle": at_rest,
+            "bars": [] if arguments.quick else bars.evaluate(rows),
+            "rows": rows}
 
 
 def main():

@@ -16,8 +16,6 @@ from tools import Tool, in_parallel
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ONE_CALL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "one_call.py")
-# `one_call.py` says so where the service has no such request.
-NOT_THERE = 69
 
 
 class Service:
@@ -103,7 +101,8 @@ class Shiplift(Tool):
         source, target = job.environments
         if job.one_call:
             body = {"items": [{"image": item.image, "from": source, "to": target, "tag": item.tag} for item in job.items]}
-            return Command([sys.executable, "-I", "-S", ONE_CALL, self.url, self.token_file], self.environment(), [json.dumps(body)])
+            argv = [sys.executable, "-I", "-S", ONE_CALL, self.url, self.token_file]
+            return Command(argv, self.environment(), [json.dumps(body)])
         argv = [self.program, *self.copy_argv, "--from", source, "--to", target]
         lines = [f"{item.image}:{item.tag}" for item in job.items]
         if len(lines) == 1:

@@ -211,7 +211,9 @@ class Records(unittest.TestCase):
 
 class Bars(unittest.TestCase):
     def rows(self, ours, skopeo):
-        return [{"case": "multi cold", "tool": tool, "runs": 5, "wall_s": wall, "requests": 180} for tool, wall in (("shiplift", ours), ("skopeo", skopeo))]
+        return [
+            {"case": "multi cold", "tool": tool, "runs": 5, "wall_s": wall, "requests": 180}
+            for tool, wall in (("shiplift", ours), ("skopeo", skopeo))]
 
     def verdicts(self, rows):
         return {result["bar"]: result["verdict"] for result in bars.evaluate(rows)}
@@ -266,15 +268,17 @@ class Commands(unittest.TestCase):
 class Reports(unittest.TestCase):
     def results(self):
         figures = {
-            "wall_s": 0.5, "cpu_s": 0.1, "peak_mib": 20.0, "requests": 10, "requests_source": 4, "requests_target": 6, "bytes_source": 1 << 20,
-            "bytes_target": 2 << 20}
+            "wall_s": 0.5, "cpu_s": 0.1, "peak_mib": 20.0, "requests": 10, "requests_source": 4, "requests_target": 6,
+            "bytes_source": 1 << 20, "bytes_target": 2 << 20}
         split = {f"{kind}_{name}_{unit}": 0.1 for name in ("client", "service") for kind, unit in (("cpu", "s"), ("peak", "mib"))}
         return {
-            "quick": False, "finished": "2026-01-01T00:00:00Z", "machine": report.machine("/"), "tools": {}, "bars": [], "cases": {"big cold": "one layer"},
+            "quick": False, "finished": "2026-01-01T00:00:00Z", "machine": {**report.machine("/"), "load_before": 0.1},
+            "tools": {}, "bars": [], "cases": {"big cold": "one layer"},
             "idle": {"service": {"cpu_s_per_s": 0.01, "memory_mib": 50.0}},
             "rows": [
                 {"case": "big cold", "tool": "shiplift", "name": "Shiplift", "runs": 5, "failed": 0, **figures, **split},
-                {"case": "big cold", "tool": "skopeo", "name": "skopeo", "runs": 4, "failed": 1, "failure": "status 1: a | b", **figures, "wall_s": 1.0},
+                {"case": "big cold", "tool": "skopeo", "name": "skopeo", "runs": 4, "failed": 1, "failure": "status 1: a | b", **figures,
+                 "wall_s": 1.0},
                 {"case": "big cold", "tool": "oras", "name": "oras -c8", "runs": 0, "failed": 5, "failure": "status 2"}]}
 
     def test_the_table_shows_factors_and_failures(self):
