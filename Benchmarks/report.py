@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 
 MIB = 1 << 20
 
@@ -21,6 +22,19 @@ def machine(memory):
         "registry": f"docker-registry {registry[-1]}" if registry else "docker-registry", "registry_storage": kinds}
 
 
+def busy(seconds=2):
+    """How much of the machine others are using now, as a part of one."""
+    def ticks():
+        with open("/proc/stat", encoding="ascii") as file:
+            values = [int(value) for value in file.readline().split()[1:9]]
+        return sum(values), values[3] + values[4]
+
+    total, idle = ticks()
+    time.sleep(seconds)
+    later, later_idle = ticks()
+    return 1 - (later_idle - idle) / max(1, later - total)
+
+
 def write(results, folder):
     with open(os.path.join(folder, "results.json"), "w", encoding="utf-8") as file:
         json.dump(results, file, indent=1)
@@ -34,8 +48,9 @@ def markdown(results):
     lines = [
         "# Results of the benchmark", "",
         *(["**A quick run with small images: it shows that the benchmark works, and nothing else.**", ""] if results["quick"] else []),
-        f"{where['cores']} cores ({where['cpu']}), {where['memory_mib'] // 1024} GiB, Linux {where['kernel']}, {where['registry']} on "
-        f"{where['registry_storage']}, loopback; load at the start {where['load_before']:.1f}; finished {results['finished']}. Medians. What each column is: [README.md](README.md).",
+        f"{where['cores']} cores ({where['cpu']}, {where['busy_before']:.0%} busy before), {where['memory_mib'] // 1024} GiB, "
+        f"Linux {where['kernel']}, {where['registry']} on {where['registry_storage']}, loopback; finished {results['finished']}. Medians. "
+        "What each column is: [README.md](README.md).",
         "", "| tool | version |", "|---|---|",
         *(f"| {tool['name']} | {tool['version']} |" for tool in results["tools"].values()), ""]
     for case, words in results["cases"].items():

@@ -123,9 +123,9 @@ def chosen_cases(arguments, sizes):
 def benchmark(arguments, memory, disk):
     sizes = workloads.QUICK if arguments.quick else workloads.FULL
     chosen = chosen_cases(arguments, sizes)
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"warning: the machine is busy (load {load:.1f}); wall times will be too long", file=sys.stderr)
+    busy = report.busy()
+    if busy > 0.1:
+        print(f"warning: others use {busy:.0%} of this machine; wall times will be too long", file=sys.stderr)
     rows = []
     with Place(disk, memory) as place, contextlib.ExitStack() as stack:
         ours = service.Service(os.path.abspath(arguments.binary), disk)
@@ -144,7 +144,7 @@ def benchmark(arguments, memory, disk):
         return {
             "quick": arguments.quick,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": {**report.machine(memory), "load_before": load},
+            "machine": {**report.machine(memory), "busy_before": busy},
             "tools": {tool.slug: {"name": tool.name, "version": tool.version()} for tool in present if tool.slug in took_part},
             "cases": {case.name: case.words for case in chosen},
             "idle": at_rest,

@@ -129,7 +129,8 @@ def write_policies(folder, hosts, far_hosts):
     for name, registries in environments.items():
         lines += [f"  - name: {name}", "    registries:"]
         lines += [
-            f'      - {{ name: {name}-{letter}, url: "http://{host}", plainHTTP: true, repository: "{name}/{{image}}" }}'
+            f'      - {{ name: {name}-{letter}, url: "http://{host}", plainHTTP: true,'
+            f' repository: "{name}/{{image}}" }}'
             for letter, host in registries]
     _write(folder, "environments.yaml", lines)
     for source, target in sorted({way.ours for way in cases.WAYS}):

@@ -272,7 +272,7 @@ class Reports(unittest.TestCase):
             "bytes_source": 1 << 20, "bytes_target": 2 << 20}
         split = {f"{kind}_{name}_{unit}": 0.1 for name in ("client", "service") for kind, unit in (("cpu", "s"), ("peak", "mib"))}
         return {
-            "quick": False, "finished": "2026-01-01T00:00:00Z", "machine": {**report.machine("/"), "load_before": 0.1},
+            "quick": False, "finished": "2026-01-01T00:00:00Z", "machine": {**report.machine("/"), "busy_before": 0.02},
             "tools": {}, "bars": [], "cases": {"big cold": "one layer"},
             "idle": {"service": {"cpu_s_per_s": 0.01, "memory_mib": 50.0}},
             "rows": [
