@@ -100,9 +100,9 @@ class Shiplift(Tool):
     def command(self, job):
         source, target = job.environments
         if job.one_call:
-            body = {"items": [{"image": item.image, "from": source, "to": target, "tag": item.tag} for item in job.items]}
+            items = [{"image": item.image, "from": source, "to": target, "tag": item.tag} for item in job.items]
             argv = [sys.executable, "-I", "-S", ONE_CALL, self.url, self.token_file]
-            return Command(argv, self.environment(), [json.dumps(body)])
+            return Command(argv, self.environment(), [json.dumps({"items": items})])
         argv = [self.program, *self.copy_argv, "--from", source, "--to", target]
         lines = [f"{item.image}:{item.tag}" for item in job.items]
         if len(lines) == 1:
