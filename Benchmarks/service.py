@@ -90,8 +90,9 @@ class Shiplift(Tool):
         self.url, self.token_file = url, token_file
 
     def version(self):
+        folder = os.path.dirname(os.path.abspath(self.program))
         answer = subprocess.run(
-            ["git", "-C", os.path.dirname(os.path.abspath(self.program)), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+            ["git", "-C", folder, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
         return f"commit {answer.stdout.strip()}" if answer.returncode == 0 else "unknown commit"
 
     def environment(self):
