@@ -14,6 +14,7 @@ struct LiveImageRegistries: ImageRegistries {
     let content: PostgresContentMemory
     let catalog: any Catalog
     let recent: RecentSightings
+    let absent: AbsentTags
     let logger: Logger
 
     func resolve(
@@ -137,9 +138,11 @@ struct LiveImageRegistries: ImageRegistries {
             let meter = RequestMeter()
             defer { tally.add(meter.requests) }
             do throws(RegistryError) {
-                let head = try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
+                let began = ContinuousClock.now
+                let isAbsent = await absent.contains(tag, at: site, meter: meter)
+                let head = isAbsent ? nil : try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
                 try await noteTag(.tag(tag), head?.digest, image, environment, definition, site)
-                recent.note(.tag(tag), TagSighting(head?.digest), at: site)
+                recent.note(.tag(tag), TagSighting(head?.digest), at: site, when: began)
                 if let head { found.append((target, head.digest)) }
             } catch { throw PromotionFailure(error) }
         }
