@@ -48,7 +48,7 @@ struct ClosureGathering {
         guard offer.link != .subject || tree.root.subject?.digest == offer.subject else {
             return note(.notAReferrer(offer.digest, of: offer.subject))
         }
-        guard selection.takes(tree.root) else { return }
+        guard selection.takes(tree.root, by: offer.link) else { return }
         counts[offer.subject, default: 0] += 1
         guard counts[offer.subject, default: 0] <= limits.perSubject else {
             throw .closure(subject: offer.subject, reason: "more than \(limits.perSubject) referrers would travel with it")

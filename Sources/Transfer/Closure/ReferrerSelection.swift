@@ -10,16 +10,16 @@ public struct ArtifactTypePattern: Sendable, Hashable, CustomStringConvertible {
     /// `nil` where the text is empty, too long, or holds what no media type holds.
     public init?(_ text: String) {
         guard (1...Self.maximumLength).contains(text.utf8.count), text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
-        description = text.lowercased()
+        description = text
     }
 
     /// The one type that it names; `nil` where it names many.
     public var literal: String? { description.contains("*") ? nil : description }
 
-    /// Media types are compared without regard to case (RFC 6838).
+    /// Letter by letter, as registries compare types where they are asked for one.
     public func matches(_ type: String) -> Bool {
         let pattern = Array(description.utf8)
-        let text = Array(type.lowercased().utf8)
+        let text = Array(type.utf8)
         let star = UInt8(ascii: "*")
         var (at, position) = (0, 0)
         // Behind the last star, and how much text it stands for so far: it takes one byte more whenever the rest does not fit.
@@ -47,17 +47,14 @@ public struct ArtifactTypePattern: Sendable, Hashable, CustomStringConvertible {
 public enum ReferrerSelection: Sendable, Hashable {
     case all
     case none
-    /// Those whose own type, or the type of one of whose layers, matches: cosign's older attachments have no type of their own.
+    /// Those whose type matches. What cosign keeps under a tag has no type of its own: there, that of one of its layers.
     case types([ArtifactTypePattern])
 
-    func takes(_ manifest: Manifest) -> Bool {
-        switch self {
-        case .all: true
-        case .none: false
-        case .types(let patterns):
-            ([manifest.artifactType].compactMap(\.self) + manifest.blobs.map(\.mediaType.description))
-                .contains { type in patterns.contains { $0.matches(type) } }
-        }
+    func takes(_ manifest: Manifest, by link: ReferrerLink) -> Bool {
+        guard case .types(let patterns) = self else { return self == .all }
+        var types = [manifest.artifactType].compactMap(\.self)
+        if case .cosign = link { types += manifest.blobs.map(\.mediaType.description) }
+        return types.contains { type in patterns.contains { $0.matches(type) } }
     }
 
     /// The only type that is asked for, where a registry may filter by it.

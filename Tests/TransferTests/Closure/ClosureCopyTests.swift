@@ -114,7 +114,7 @@ import Transfer
 
     @Test func onlyWhatIsSelectedTravels() async throws {
         try await withSigned { harness, _, source, registry, target in
-            let spdx = try #require(ArtifactTypePattern("*SPDX*"))
+            let spdx = try #require(ArtifactTypePattern("*spdx*"))
             let report = try await harness.carry(signed.image.digest, from: source, to: [target], .types([spdx]))
             #expect(report.closure?.referrers.map(\.digest) == [signed.sbom.digest])
             #expect(try registry.holds(signed.sbom, in: "app"))

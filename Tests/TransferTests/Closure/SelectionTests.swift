@@ -8,7 +8,7 @@ import Testing
 /// Which artifacts are meant.
 struct SelectionTests {
     @Test(arguments: [
-        ("application/spdx+json", "application/spdx+json", true), ("application/SPDX+json", "application/spdx+JSON", true),
+        ("application/spdx+json", "application/spdx+json", true), ("application/SPDX+json", "application/spdx+json", false),
         ("application/spdx+json", "application/spdx+json2", false), ("application/spdx", "application/spdx+json", false),
         ("*", "anything", true), ("*", "", true), ("*spdx*", "application/spdx+json", true), ("*spdx", "application/spdx+json", false),
         ("application/*+json", "application/vnd.in-toto+json", true), ("application/*+json", "application/vnd.in-toto+xml", false),
@@ -32,7 +32,7 @@ struct SelectionTests {
     @Test func onlyALiteralTypeIsAskedForByName() throws {
         let literal = try #require(ArtifactTypePattern("application/Spdx+json"))
         let many = try #require(ArtifactTypePattern("application/*"))
-        #expect(ReferrerSelection.types([literal]).onlyType == "application/spdx+json")
+        #expect(ReferrerSelection.types([literal]).onlyType == "application/Spdx+json")
         #expect(ReferrerSelection.types([many]).onlyType == nil)
         #expect(ReferrerSelection.types([literal, literal]).onlyType == nil)
         #expect(ReferrerSelection.all.onlyType == nil)
@@ -43,11 +43,14 @@ struct SelectionTests {
         let manifest = try Manifest(bytes: signature.document.bytes, servedAs: nil, expected: nil)
         let pattern = try #require(ArtifactTypePattern("application/vnd.dev.cosign.simplesigning.v1+json"))
         let other = try #require(ArtifactTypePattern("application/spdx+json"))
-        #expect(ReferrerSelection.types([other, pattern]).takes(manifest))
-        #expect(!ReferrerSelection.types([other]).takes(manifest))
-        #expect(!ReferrerSelection.types([]).takes(manifest))
-        #expect(ReferrerSelection.all.takes(manifest))
-        #expect(!ReferrerSelection.none.takes(manifest))
+        let link = ReferrerLink.cosign(try #require(CosignTag(.signatures, of: Digest(hashing: Data()))))
+        #expect(ReferrerSelection.types([other, pattern]).takes(manifest, by: link))
+        #expect(!ReferrerSelection.types([other]).takes(manifest, by: link))
+        // A registry that filters looks at the type alone, so we do the same.
+        #expect(!ReferrerSelection.types([pattern]).takes(manifest, by: .subject))
+        #expect(!ReferrerSelection.types([]).takes(manifest, by: link))
+        #expect(ReferrerSelection.all.takes(manifest, by: link))
+        #expect(!ReferrerSelection.none.takes(manifest, by: link))
     }
 
     @Test func cosignsTagsAreNamedAfterTheDigest() {
