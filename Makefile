@@ -6,11 +6,11 @@ help: ## Show what can be made
 
 build: ## Build the shiplift command (.build/release/shiplift)
 	@Scripts/install-dependencies build
-	swift build -c release --product shiplift
+	swift build -c release --product shiplift --static-swift-stdlib
 
 demo: ## Promote a real image through four environments before your eyes (CHECK=1: without a terminal)
 	@Scripts/install-dependencies demo
-	@swift build -c release --product shiplift
+	@swift build -c release --product shiplift --static-swift-stdlib
 	@CHECK=$(CHECK) Scripts/demo
 
 test: ## Build and run all tests
@@ -18,7 +18,7 @@ test: ## Build and run all tests
 
 bench: ## Measure against other tools, about half an hour (ARGS=--quick: a minute, to see that it works)
 	@Scripts/install-dependencies bench
-	@swift build -c release --product shiplift
+	@swift build -c release --product shiplift --static-swift-stdlib
 	@python3 Benchmarks/run.py $(ARGS)
 
 check: ## Check the formatting

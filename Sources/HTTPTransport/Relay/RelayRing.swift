@@ -7,7 +7,7 @@
     /// The most bytes a relay keeps.
     static let maximumCapacity = 1 << 20
     /// What a blob of middling size gets: there may be many of them at once.
-    static let usualCapacity = 256 << 10
+    static let usualCapacity = 512 << 10
     /// From this size on, bytes, a blob is worth the largest ring.
     static let large: Int64 = 32 << 20
 
