@@ -11,8 +11,10 @@ public struct RegexError: Error, Hashable, Sendable, CustomStringConvertible {
 public struct LinearRegex: Sendable, Hashable {
     /// Largest pattern, in characters.
     static let maximumLength = 500
-    /// Largest automaton: repetition multiplies states.
-    static let maximumStates = 4_000
+    /// Largest automaton, and most steps to build it: repetition multiplies both.
+    static let maximumStates = 1_000
+    /// Longest text that is looked at, in bytes; a longer one matches nothing. Time is bounded by this and the size of the automaton.
+    static let maximumTextBytes = 8_192
 
     indirect enum Node: Sendable, Hashable {
         case empty
@@ -54,6 +56,7 @@ public struct LinearRegex: Sendable, Hashable {
 
     /// Whether the pattern matches the whole text.
     public func matches(_ text: String) -> Bool {
+        guard text.utf8.count <= Self.maximumTextBytes else { return false }
         var current = closure([start])
         for scalar in text.unicodeScalars {
             var next: [Int] = []
@@ -79,15 +82,20 @@ public struct LinearRegex: Sendable, Hashable {
     }
 
     private struct Compiler {
+        private static let tooLarge = RegexError(description: "the regular expression is too large: use fewer or smaller repetitions")
         var states: [State] = []
+        private var steps = 0
 
         mutating func add(_ state: State) throws(RegexError) -> Int {
-            guard states.count < LinearRegex.maximumStates else { throw RegexError(description: "the regular expression is too large") }
+            guard states.count < LinearRegex.maximumStates else { throw Self.tooLarge }
             states.append(state)
             return states.count - 1
         }
 
         mutating func compile(_ node: Node, next: Int) throws(RegexError) -> Int {
+            // A repetition of nothing adds no state, and nested ones would take for ever to add none.
+            steps += 1
+            guard steps <= 4 * LinearRegex.maximumStates else { throw Self.tooLarge }
             switch node {
             case .empty: return next
             case .set(let set): return try add(.consume(set, next: next))

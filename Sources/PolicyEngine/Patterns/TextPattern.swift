@@ -9,6 +9,7 @@ public struct TextPattern: Sendable, Hashable, CustomStringConvertible {
         guard !text.isEmpty else { throw RegexError(description: "a pattern must not be empty") }
         description = text
         if text.hasPrefix("regex:") {
+            guard text.utf8.count > 6 else { throw RegexError(description: "nothing stands behind 'regex:'") }
             regex = try LinearRegex(String(text.dropFirst(6)))
         } else {
             regex = try LinearRegex(Self.expression(forGlob: text))
