@@ -30,7 +30,6 @@ extension YAMLReader {
             }
             result.append(environment)
         }
-        if result.isEmpty, diagnostics.isEmpty { report(node, "the list of environments is empty", "name at least two") }
         return result
     }
 
@@ -50,10 +49,12 @@ extension YAMLReader {
                 if let registry = registry(item, environment: name) { registries.append(registry) }
             }
         }
-        if registries.isEmpty, members["registries"] == nil {
+        if members["registries"] == nil {
             report(node, "environment '\(name)' has no registries", "add 'registries:' with at least one url")
         }
-        return EnvironmentDefinition(name: name, position: position, registries: registries, immutableTags: immutableTags(members["tags"]))
+        return EnvironmentDefinition(
+            name: name, source: SourceLocation(file: file, line: nameNode.mark?.line ?? 1), position: position, registries: registries,
+            immutableTags: immutableTags(members["tags"]))
     }
 
     private mutating func immutableTags(_ node: Node?) -> [TextPattern] {
@@ -131,7 +132,9 @@ extension YAMLReader {
     }
 
     private mutating func proxy(_ node: Node) -> RegistryDefinition.Proxy? {
-        guard let members = members(node, of: "proxy", allowed: ["url", "credentialsEnv"]), let urlNode = members["url"], let url = string(urlNode, "url") else {
+        guard let members = members(node, of: "proxy", allowed: ["url", "credentialsEnv"]) else { return nil }
+        guard let urlNode = members["url"], let url = string(urlNode, "url") else {
+            if members["url"] == nil { report(node, "the proxy has no url", "add 'url: http://proxy.example.com:3128'") }
             return nil
         }
         guard let parts = URLComponents(string: url), ["http", "https", "socks5", "socks5h"].contains(parts.scheme), parts.host?.isEmpty == false, parts.user == nil else {

@@ -14,6 +14,7 @@ extension YAMLReader {
             report(document, "the policy does not say what it is about", "add 'match:' with images, from and to")
             return nil
         }
+        if let description = members["description"] { _ = string(description, "description") }
         guard let (included, excluded, from, to, fromNode, toNode) = matchRule(match) else { return nil }
         let policy = Policy(
             name: name, source: SourceLocation(file: file, line: nameNode.mark?.line ?? 1),
@@ -33,7 +34,8 @@ extension YAMLReader {
         guard let imagesNode = members["images"], let fromNode = members["from"], let toNode = members["to"] else { return nil }
         var included: [ImagePattern] = []
         var excluded: [ImagePattern] = []
-        for item in list(imagesNode, "images") {
+        let items = list(imagesNode, "images")
+        for item in items {
             guard let text = string(item, "images") else { continue }
             do {
                 if text.hasPrefix("!") {
@@ -43,7 +45,9 @@ extension YAMLReader {
                 }
             } catch { report(item, "'\(text)' is no image pattern: \(error.description)", "use a glob such as shop/** or regex:…") }
         }
-        if included.isEmpty { report(imagesNode, "no images are matched", "name at least one pattern that does not begin with '!'") }
+        if included.isEmpty, !items.isEmpty, excluded.count == items.count {
+            report(imagesNode, "no images are matched", "name at least one pattern that does not begin with '!'")
+        }
         guard let from = environmentName(fromNode, "from"), let to = environmentName(toNode, "to") else { return nil }
         if from == to {
             report(toNode, "a promotion from '\(from)' to itself moves nothing", "name two different environments")
@@ -96,7 +100,11 @@ extension YAMLReader {
     }
 
     private mutating func platforms(_ node: Node?) -> [Platform] {
-        guard let node, let members = members(node, of: "platforms", allowed: ["require"]), let required = members["require"] else { return [] }
+        guard let node, let members = members(node, of: "platforms", allowed: ["require"]) else { return [] }
+        guard let required = members["require"] else {
+            report(node, "platforms requires none", "add 'require: [linux/amd64]', or leave the key out")
+            return []
+        }
         var platforms: [Platform] = []
         for item in list(required, "require") {
             guard let text = string(item, "require") else { continue }
@@ -110,8 +118,12 @@ extension YAMLReader {
     }
 
     private mutating func labels(_ node: Node?) -> [RequiredLabel] {
-        guard let node, let members = members(node, of: "labels", allowed: ["require"]), let required = members["require"] else { return [] }
-        guard case .mapping(let mapping) = required else {
+        guard let node, let members = members(node, of: "labels", allowed: ["require"]) else { return [] }
+        guard let required = members["require"] else {
+            report(node, "labels requires none", "add 'require:' with names and patterns, or leave the key out")
+            return []
+        }
+        guard case .mapping(let mapping) = required, !mapping.isEmpty, mapping.count <= Self.maximumItems else {
             report(required, "labels are required by name", "write 'org.opencontainers.image.source: \"https://git.example.com/**\"'")
             return []
         }
