@@ -49,9 +49,15 @@ public struct Decision: Sendable, Hashable, Codable {
     /// The earliest time at which all waits can have ended.
     public var retryAt: Date? { gates.filter { $0.outcome == .wait && !$0.isWarning }.compactMap(\.retryAt).max() }
 
-    /// One sentence: why it was denied or waits, or that every gate is open.
+    /// One sentence: why it was denied or waits, or that every gate is open, and what a policy that only warns would have said.
     public var summary: String {
-        let decisive = gates.filter { $0.outcome == outcome && !$0.isWarning }
-        return outcome == .allow ? "all \(gates.count) gates are open" : decisive.map { "\($0.gate): \($0.reason)" }.joined(separator: "; ")
+        let counting = gates.filter { !$0.isWarning }
+        let warnings = gates.filter { $0.isWarning && $0.outcome != .allow }
+        let decisive = outcome == .allow ? ["all \(counting.count) gates are open"] : counting.filter { $0.outcome == outcome }.map(\.sentence)
+        return (decisive + warnings.map { "warning: \($0.sentence)" }).joined(separator: "; ")
     }
+}
+
+extension GateResult {
+    fileprivate var sentence: String { "\(gate): \(reason)" }
 }

@@ -16,6 +16,21 @@ public struct TagRules: Sendable, Hashable {
     public var exclude: [TextPattern] = []
     public var target: [TagTemplate] = [.sourceTag]
     public var existing = Existing.move
+
+    /// Why a tag may not be promoted; `nil` where it may.
+    func refusal(of tag: String) -> String? {
+        if let pattern = exclude.first(where: { $0.matches(tag) }) { return "tag \(tag) is excluded by '\(pattern)'" }
+        if !patterns.isEmpty, !patterns.contains(where: { $0.matches(tag) }) {
+            return "tag \(tag) matches none of: \(patterns.map(\.description).joined(separator: ", "))"
+        }
+        guard semver != nil || !allowPrerelease else { return nil }
+        guard let version = SemanticVersion(parsing: tag) else { return "tag \(tag) is no semantic version such as 1.4.2" }
+        if !allowPrerelease, version.isPrerelease {
+            return "tag \(tag) is a prerelease; a release such as \(version.major).\(version.minor).\(version.patch) would do"
+        }
+        if let range = semver, !range.contains(version) { return "version \(tag) is not in the range '\(range)'" }
+        return nil
+    }
 }
 
 /// A target tag: `{tag}`, `{semver.major}`, `{semver.minor}`, `{semver.patch}` are filled in.
@@ -67,6 +82,13 @@ public struct Policy: Sendable, Hashable {
     public let requiredPlatforms: [Platform]
     /// A label's name and what its value must match.
     public let requiredLabels: [RequiredLabel]
+
+    /// The tags to write: those asked for, or the source tag through the templates.
+    func targetTags(_ facts: PromotionFacts) -> [Tag] {
+        if !facts.requestedTargetTags.isEmpty { return facts.requestedTargetTags }
+        guard let source = facts.tag else { return [] }
+        return tags.target.compactMap { $0.tag(for: source) }
+    }
 
     public func applies(to image: ImageName) -> Bool {
         images.contains { $0.matches(image) } && !excludedImages.contains { $0.matches(image) }

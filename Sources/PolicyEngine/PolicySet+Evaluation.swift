@@ -10,17 +10,34 @@ extension PolicySet {
         guard let target = environment(named: facts.to), environment(named: facts.from) != nil, !applicable.isEmpty else {
             return Decision(outcome: .deny, gates: [noPath(facts)], targetTags: [], policyVersion: version)
         }
-        var gates = [present(facts, applicable[0])]
-        var tags: Set<Tag> = []
-        for policy in applicable {
-            let evaluation = PolicyEvaluation(policy: policy, facts: facts, target: target)
-            gates += evaluation.gates
-            tags.formUnion(evaluation.targetTags)
-        }
+        let tags = targetTags(facts, applicable)
+        var gates = [present(facts, applicable[0]), written(tags, facts, target)]
+        for policy in applicable { gates += PolicyEvaluation(policy: policy, facts: facts, target: target).gates }
         let counting = gates.filter { !$0.isWarning }
         let outcome: GateOutcome =
             counting.contains { $0.outcome == .deny } ? .deny : counting.contains { $0.outcome == .wait } ? .wait : .allow
-        return Decision(outcome: outcome, gates: gates, targetTags: tags.sorted(), policyVersion: version)
+        return Decision(outcome: outcome, gates: gates, targetTags: tags, policyVersion: version)
+    }
+
+    /// The tags to write: those of the policies that count. One that only warns adds none, unless there is no other.
+    private func targetTags(_ facts: PromotionFacts, _ applicable: [Policy]) -> [Tag] {
+        let enforced = applicable.filter { $0.mode == .enforce }
+        return Set((enforced.isEmpty ? applicable : enforced).flatMap { $0.targetTags(facts) }).sorted()
+    }
+
+    /// What no policy can allow: nothing to write, or an immutable tag that would move.
+    private func written(_ tags: [Tag], _ facts: PromotionFacts, _ target: EnvironmentDefinition) -> GateResult {
+        func result(_ outcome: GateOutcome, _ reason: String) -> GateResult {
+            GateResult(gate: "target-tag", policy: "", outcome: outcome, reason: reason, source: target.source.description)
+        }
+        guard !tags.isEmpty else {
+            return result(.deny, "no target tag can be made of \(facts.tag?.description ?? "a digest"); name one in targetTags")
+        }
+        let moved = facts.targetTags.first { tags.contains($0.tag) && $0.digest != facts.digest && target.isImmutable($0.tag) }
+        if let moved {
+            return result(.deny, "tag \(moved.tag) is immutable in \(target.name) and names \(moved.digest); promote under a new tag")
+        }
+        return result(.allow, "will write \(tags.map(\.description).joined(separator: ", "))")
     }
 
     private func present(_ facts: PromotionFacts, _ policy: Policy) -> GateResult {
@@ -36,12 +53,14 @@ extension PolicySet {
         let known = environments.map(\.name.description)
         for name in [facts.from, facts.to] where !known.contains(name.description) {
             return GateResult(
-                gate: "path", policy: "", outcome: .deny, reason: "environment \(name) is not known; known: \(known.joined(separator: ", "))", source: "")
+                gate: "path", policy: "", outcome: .deny, reason: "environment \(name) is not known; known: \(known.joined(separator: ", "))",
+                source: "")
         }
         let others = policies.filter { $0.applies(to: facts.image) }.map { "\($0.from) → \($0.to)" }
         let remedy = others.isEmpty ? "no policy names this image" : "allowed steps: \(others.joined(separator: ", "))"
         return GateResult(
-            gate: "path", policy: "", outcome: .deny, reason: "no policy allows \(facts.image) from \(facts.from) to \(facts.to); \(remedy)", source: "")
+            gate: "path", policy: "", outcome: .deny, reason: "no policy allows \(facts.image) from \(facts.from) to \(facts.to); \(remedy)",
+            source: "")
     }
 }
 
@@ -52,14 +71,7 @@ struct PolicyEvaluation {
     let target: EnvironmentDefinition
 
     var gates: [GateResult] {
-        [tagRule] + [targetTagRule] + (policy.requiredPlatforms.isEmpty ? [] : [platformRule]) + policy.requiredLabels.map(labelRule)
-    }
-
-    /// The tags to write: those asked for, or the source tag through the policy's templates.
-    var targetTags: [Tag] {
-        if !facts.requestedTargetTags.isEmpty { return facts.requestedTargetTags }
-        guard let source = facts.tag else { return [] }
-        return policy.tags.target.compactMap { $0.tag(for: source) }
+        [tagRule, targetTagRule] + (policy.requiredPlatforms.isEmpty ? [] : [platformRule]) + policy.requiredLabels.map(labelRule)
     }
 
     private func result(_ gate: String, _ outcome: GateOutcome, _ reason: String, source: SourceLocation? = nil) -> GateResult {
@@ -68,45 +80,46 @@ struct PolicyEvaluation {
             isWarning: policy.mode == .warn)
     }
 
-    /// Whether each tag concerned may be promoted: the source tag, or where it goes by digest, the tags asked for.
+    /// Whether each tag concerned may be promoted: the source tag, or where it goes by digest, one of the tags asked for.
     private var tagRule: GateResult {
-        let subjects = facts.tag.map { [$0] } ?? facts.requestedTargetTags
-        guard !subjects.isEmpty else {
+        if let tag = facts.tag {
+            if let reason = policy.tags.refusal(of: tag.description) { return result("tag", .deny, reason) }
+            return result("tag", .allow, "\(tag) is allowed")
+        }
+        guard let first = facts.requestedTargetTags.first else {
             return result("tag", .deny, "the promotion is by digest and names no target tag; name at least one")
         }
-        for tag in subjects {
-            if let reason = refusal(of: tag.description) { return result("tag", .deny, reason) }
+        if let allowed = facts.requestedTargetTags.first(where: { policy.tags.refusal(of: $0.description) == nil }) {
+            return result("tag", .allow, "\(allowed) is allowed")
         }
-        return result("tag", .allow, "\(subjects.map(\.description).joined(separator: ", ")) is allowed")
+        return result("tag", .deny, policy.tags.refusal(of: first.description) ?? "\(first) is not allowed")
     }
 
-    private func refusal(of tag: String) -> String? {
-        let rules = policy.tags
-        if let pattern = rules.exclude.first(where: { $0.matches(tag) }) { return "tag \(tag) is excluded by '\(pattern)'" }
-        if !rules.patterns.isEmpty, !rules.patterns.contains(where: { $0.matches(tag) }) {
-            return "tag \(tag) matches none of: \(rules.patterns.map(\.description).joined(separator: ", "))"
-        }
-        guard rules.semver != nil || !rules.allowPrerelease else { return nil }
-        guard let version = SemanticVersion(parsing: tag) else { return "tag \(tag) is no semantic version such as 1.4.2" }
-        if !rules.allowPrerelease, version.isPrerelease { return "tag \(tag) is a prerelease; a release such as \(version.major).\(version.minor).\(version.patch) would do" }
-        if let range = rules.semver, !range.contains(version) { return "version \(tag) is not in the range '\(range)'" }
-        return nil
-    }
-
+    /// Whether this policy can name the tags that it writes, allows those that were asked for, and lets them move where they must.
     private var targetTagRule: GateResult {
-        let tags = targetTags
+        let tags = policy.targetTags(facts)
         guard !tags.isEmpty else {
             return result("target-tag", .deny, "no target tag can be made of \(facts.tag?.description ?? "a digest"); name one in targetTags")
         }
-        for current in facts.targetTags where tags.contains(current.tag) && current.digest != facts.digest {
-            if target.isImmutable(current.tag) {
-                return result("target-tag", .deny, "tag \(current.tag) is immutable in \(target.name) and names \(current.digest); promote under a new tag")
-            }
-            if policy.tags.existing == .sameDigest {
-                return result("target-tag", .deny, "tag \(current.tag) in \(target.name) names \(current.digest); this policy lets no tag move")
-            }
+        if let reason = refusalOfRequestedTags() { return result("target-tag", .deny, reason) }
+        let moved = facts.targetTags.first { tags.contains($0.tag) && $0.digest != facts.digest }
+        if policy.tags.existing == .sameDigest, let moved {
+            return result("target-tag", .deny, "tag \(moved.tag) in \(target.name) names \(moved.digest); this policy lets no tag move")
         }
-        return result("target-tag", .allow, "will write \(tags.map(\.description).joined(separator: ", "))")
+        return result("target-tag", .allow, "\(tags.map(\.description).joined(separator: ", ")) may be written")
+    }
+
+    /// A tag that was asked for must pass the tag rules itself, or be one that the templates make of a tag that does.
+    private func refusalOfRequestedTags() -> String? {
+        let requested = facts.requestedTargetTags
+        let bases = (facts.tag.map { [$0] } ?? requested).filter { policy.tags.refusal(of: $0.description) == nil }
+        let made = Set(bases.flatMap { base in policy.tags.target.compactMap { $0.tag(for: base) } })
+        for tag in requested where !made.contains(tag) {
+            guard let reason = policy.tags.refusal(of: tag.description) else { continue }
+            let allowed = made.isEmpty ? "none" : made.sorted().map(\.description).joined(separator: ", ")
+            return "target tag \(tag) is not allowed: \(reason); made by the policy: \(allowed)"
+        }
+        return nil
     }
 
     private var platformRule: GateResult {
@@ -125,9 +138,12 @@ struct PolicyEvaluation {
         let values = facts.platforms.map { ($0.platform.description, $0.labels[required.name] ?? facts.annotations[required.name]) }
         guard !values.isEmpty else { return result(gate, .deny, "the artifact has no image that could carry labels", source: required.source) }
         for (platform, value) in values {
-            guard let value else { return result(gate, .deny, "\(platform) has no such label; set it when the image is built", source: required.source) }
+            guard let value else {
+                return result(gate, .deny, "\(platform) has no such label; set it when the image is built", source: required.source)
+            }
             guard required.pattern.matches(value) else {
-                return result(gate, .deny, "\(platform) has '\(value.prefix(200))', which does not match '\(required.pattern)'", source: required.source)
+                return result(
+                    gate, .deny, "\(platform) has '\(value.prefix(200))', which does not match '\(required.pattern)'", source: required.source)
             }
         }
         return result(gate, .allow, "'\(values[0].1?.prefix(200) ?? "")' matches '\(required.pattern)'", source: required.source)
