@@ -154,7 +154,7 @@ extension YAMLReader {
         var next = scalars.next()
         while let scalar = next {
             next = scalars.next()
-            if scalar == "&" || scalar == "*", let next, isName(next) || next == "-", !isName(previous), previous != "\"", previous != "'" {
+            if scalar == "&" || scalar == "*", let next, isName(next) || next == "-", !isName(previous) {
                 places.insert(Place(line: line, column: column))
                 result.append("!")
             } else {
