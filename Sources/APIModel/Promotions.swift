@@ -26,6 +26,34 @@ public struct PromotionRequestBody: Codable, Sendable, Hashable {
     }
 }
 
+/// `POST /v1/promotions/batch`: several promotions in one call; each succeeds or fails for itself.
+public struct PromotionBatchBody: Codable, Sendable, Hashable {
+    public var items: [PromotionRequestBody]
+
+    public init(items: [PromotionRequestBody]) { self.items = items }
+}
+
+/// What became of one item of a batch: the promotion, or why there is none.
+public struct PromotionBatchItem: Codable, Sendable, Hashable {
+    /// The status that the item alone would have been answered with.
+    public var status: Int
+    public var promotion: PromotionResource?
+    public var problem: ProblemResource?
+
+    public init(status: Int, promotion: PromotionResource? = nil, problem: ProblemResource? = nil) {
+        self.status = status
+        self.promotion = promotion
+        self.problem = problem
+    }
+}
+
+/// The answer to a batch, in the order of its items.
+public struct PromotionBatchResource: Codable, Sendable, Hashable {
+    public var items: [PromotionBatchItem]
+
+    public init(items: [PromotionBatchItem]) { self.items = items }
+}
+
 /// One gate's answer.
 public struct GateResource: Codable, Sendable, Hashable {
     public var gate: String

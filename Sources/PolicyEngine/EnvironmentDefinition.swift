@@ -58,7 +58,7 @@ public struct RegistryDefinition: Sendable, Hashable {
     /// How loud we may be.
     public struct Limits: Sendable, Hashable {
         /// Requests at once.
-        public var concurrency = 8
+        public var concurrency = 32
         /// Bytes per second of each transfer; `nil` is unlimited.
         public var bytesPerSecond: Int?
     }

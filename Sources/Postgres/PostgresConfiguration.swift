@@ -25,6 +25,9 @@ public struct PostgresConfiguration: Sendable {
     public var lockTimeout: Duration = .seconds(10)
     public var idleInTransactionTimeout: Duration = .seconds(60)
     public var connectTimeout: Duration = .seconds(5)
+    /// Whether a commit waits until it is on the disk. Without it, a crash of the server takes the last moments' commits, whole, and
+    /// nothing else: for what can be learned again.
+    public var commitsWaitForDisk = true
     /// Most connections of one pool.
     public var poolSize = 8
     /// Longest wait for a connection to become free.
@@ -89,6 +92,7 @@ public struct PostgresConfiguration: Sendable {
             "TimeZone=UTC", "statement_timeout=\(Self.milliseconds(statementTimeout))", "lock_timeout=\(Self.milliseconds(lockTimeout))",
             "idle_in_transaction_session_timeout=\(Self.milliseconds(idleInTransactionTimeout))",
         ]
+        if !commitsWaitForDisk { settings.append("synchronous_commit=off") }
         if let role { settings.append("role=\(role)") }
         if let schema { settings.append("search_path=\(schema),public") }
         let options = settings.map { "-c \($0)" }.joined(separator: " ")

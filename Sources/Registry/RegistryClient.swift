@@ -63,7 +63,7 @@ public final class RegistryClient: Sendable {
         var seconds = Double.random(in: 0..<(0.2 * Double(1 << attempt)))
         if case .rateLimited(_, _, let asked?) = failure {
             // A long pause is the job's business, not a request's: give the place back.
-            guard asked <= 10 else { throw failure }
+            guard asked <= ConcurrencyLimiter.longestSilence else { throw failure }
             seconds = max(seconds, asked)
         }
         let end = ContinuousClock.now + .seconds(seconds)
@@ -78,7 +78,7 @@ public final class RegistryClient: Sendable {
         while true {
             let request = try await request(for: call, life: 5)
             let response = try await sendOnce(request, call)
-            await limiter.answered(overloaded: response.status == 429 || response.status == 503)
+            await limiter.answered(overloaded: response.status == 429 || response.status == 503, retryAfter: ErrorResponse.retryAfter(response))
             switch response.status {
             case 401 where !hasLoggedIn && call.url.origin == endpoint.url.origin:
                 hasLoggedIn = true

@@ -23,7 +23,7 @@ public struct RegistryEndpoint: Sendable {
 
     public init(
         name: String, url: HTTPURL, credentials: @escaping @Sendable () throws -> RegistryCredentials = { .anonymous },
-        connection: ConnectionSettings = ConnectionSettings(), additionalHosts: [String] = [], concurrency: Int = 8
+        connection: ConnectionSettings = ConnectionSettings(), additionalHosts: [String] = [], concurrency: Int = 32
     ) {
         self.name = name
         self.url = url

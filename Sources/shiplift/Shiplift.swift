@@ -93,10 +93,12 @@ struct ServiceOptions: ParsableArguments {
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable { case text, json }
 
 /// An image with a tag or a digest as people write it: `shop/api:1.4.2`, `shop/api@sha256:…`.
-struct ImageArgument: ExpressibleByArgument {
+struct ImageArgument: ExpressibleByArgument, CustomStringConvertible {
     let image: String
     let tag: String?
     let digest: String?
+
+    var description: String { image + (digest.map { "@" + $0 } ?? tag.map { ":" + $0 } ?? "") }
 
     init?(argument: String) {
         if let at = argument.firstIndex(of: "@") {

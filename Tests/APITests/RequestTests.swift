@@ -14,7 +14,7 @@ import Testing
 
     private func send(
         _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, as grant: Grant? = .admin, token: String? = nil, fields: HTTPFields = [:]
-    ) async throws -> (status: Int, problem: ProblemResource?, headers: HTTPFields) {
+    ) async throws -> (status: Int, problem: ProblemResource?, headers: HTTPFields, body: Data) {
         var random = SystemRandomNumberGenerator()
         let secret = APITokenSecret(random: &random)
         let application = Application(router: StubServices.make(grant: grant, secret: secret).router())
@@ -24,7 +24,7 @@ import Testing
             return try await client.execute(uri: path, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) }) { response in
                 let data = Data(response.body.readableBytesView)
                 let isProblem = response.headers[.contentType] == "application/problem+json"
-                return (Int(response.status.code), isProblem ? try APIJSON.decoder().decode(ProblemResource.self, from: data) : nil, response.headers)
+                return (Int(response.status.code), isProblem ? try APIJSON.decoder().decode(ProblemResource.self, from: data) : nil, response.headers, data)
             }
         }
     }
@@ -44,6 +44,26 @@ import Testing
         #expect(answer.problem?.field == field)
         #expect(answer.problem?.type.hasPrefix("https://") == true && answer.problem?.requestId != nil)
         #expect(answer.problem?.detail.isEmpty == false)
+    }
+
+    @Test(arguments: [
+        (#"{"items":[]}"#, "items"), (#"{"items":{}}"#, "items"), (#"{}"#, "items"), (#"{"items":[1]}"#, "items.0"), (#"{"items":[],"x":1}"#, "x"),
+        (#"{"items":[{"image":"shop/api","from":"dev","to":"test","tag":"1","dryRun":true}]}"#, "items.0.dryRun"),
+        (#"{"items":[{"image":"shop/api","from":"dev","to":"test","tag":"1"},{"imag":"shop/api"}]}"#, "items.1.imag"),
+    ]) func badBatchesNameTheItemAtFault(_ body: String, _ field: String) async throws {
+        let answer = try await send(.post, "/v1/promotions/batch", body)
+        #expect(answer.status == 400)
+        #expect(answer.problem?.field == field)
+    }
+
+    @Test func aBatchHasAnAnswerForEachItem() async throws {
+        let items = [#"{"image":"shop/api","from":"dev","to":"test","tag":"1"}"#, #"{"image":"shop/api","from":"dev","to":"nowhere","tag":"1"}"#,
+            #"{"image":"Shop","from":"dev","to":"test","tag":"1"}"#]
+        let answer = try await send(.post, "/v1/promotions/batch", #"{"items":[\#(items.joined(separator: ","))]}"#)
+        #expect(answer.status == 200)
+        let batch = try APIJSON.decoder().decode(PromotionBatchResource.self, from: answer.body)
+        #expect(batch.items.map(\.status) == [404, 422, 400])
+        #expect(batch.items[2].problem?.field == "image")
     }
 
     @Test func aBodyOverTheLimitIsRefused() async throws {

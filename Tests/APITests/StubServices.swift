@@ -46,7 +46,9 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func resolve(
         _ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> ResolvedArtifact? { nil }
-    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts {
+    func facts(
+        of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+    ) async throws(PromotionFailure) -> ArtifactFacts {
         throw PromotionFailure(.storage, "")
     }
     func currentTargets(

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import AuditLog
@@ -60,19 +61,11 @@ struct ExportTests {
         let file = FileManager.default.temporaryDirectory.appending(path: "audit-export-\(UUID().uuidString).ndjson")
         try Data(lines.map { $0 + "\n" }.joined().utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "verify_export.py").path(
             percentEncoded: false)
-        process.arguments = ["python3", "-B", script] + arguments + [file.path(percentEncoded: false)]
-        let output = Pipe()
-        process.standardOutput = output
-        let code = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Int32, any Error>) in
-            process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-            do { try process.run() } catch { continuation.resume(throwing: error) }
-        }
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        return (code, text.trimmingCharacters(in: .whitespacesAndNewlines))
+        let result = try await Tool.run("python3", ["-B", script] + arguments + [file.path(percentEncoded: false)])
+        guard case .exited(let code) = result.status else { throw HarnessError.serverExited(name: "python3", status: result.status, log: result.errors) }
+        return (code, result.output.trimmingCharacters(in: .whitespacesAndNewlines))
     }
 
     @Test("an export is read back line by line, and its lines are one line each")

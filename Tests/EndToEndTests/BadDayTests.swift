@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Registries that fail and lie. Each time: a definite end with a clear reason, the target's tag untouched, and a retry that works.
-@Suite struct BadDayTests {
+@Suite(.inTurn) struct BadDayTests {
     /// Where the harm is done.
     enum Side: Sendable { case source, target }
 
@@ -53,7 +53,7 @@ import Testing
 
     @Test(arguments: harms) func endsClearlyAndCanBeRetried(_ harm: Harm) async throws {
         let lift = try await Lift.make(settings: ["SHIPLIFT_MAXIMUM_ATTEMPTS": "1"])
-        let image = try ImageFixture.image(layers: [200_000], labels: Lift.labels)
+        let image = try ImageFixture.index(layers: [200_000], labels: Lift.labels)
         try await lift.shared.push(image, to: "dev/shop/api", tag: "1.0.0")
         let service = try await lift.start()
         let proxy = harm.side == .source ? lift.toShared : lift.toStaging
@@ -69,6 +69,26 @@ import Testing
         #expect(retried.state == "succeeded", "\(retried.failure?.message ?? "")")
         #expect(try await lift.staging.isComplete(image, in: "staging/shop/api"))
         #expect(try await lift.auditIsIntact())
+        try await service.terminate()
+    }
+
+    /// What a tag names is read when the promotion is asked for: what can't be read is not accepted.
+    @Test(arguments: [
+        FaultRule(.flipResponseByte(at: 60), methods: ["GET"], target: "/manifests/1.0.0"),
+        FaultRule(.answer(HTTPAnswer(200, [], body: Array("{".utf8))), methods: ["GET"], target: "/manifests/1.0.0"),
+        FaultRule(.answer(HTTPAnswer(200, [], body: Array(repeating: 32, count: 5 << 20))), methods: ["GET"], target: "/manifests/1.0.0"),
+    ]) func aSpoiltManifestBehindTheTagIsRefusedAtOnce(_ rule: FaultRule) async throws {
+        let lift = try await Lift.make()
+        let image = try ImageFixture.image(labels: Lift.labels)
+        try await lift.shared.push(image, to: "dev/shop/api", tag: "1.0.0")
+        let service = try await lift.start()
+        lift.toShared.add(rule)
+        let refused = try await lift.command("promote", "shop/api:1.0.0", "--from", "dev", "--to", "staging", "--wait")
+        #expect(refused.status == .exited(4))
+        #expect(refused.errors.contains("shop/api:1.0.0") && refused.errors.contains("dev"), "\(refused.errors)")
+        #expect(try await lift.json(["promotions"], as: PageResource<PromotionResource>.self).items.isEmpty)
+        lift.toShared.removeRules()
+        #expect(try await lift.promote("shop/api:1.0.0", from: "dev", to: "staging").state == "succeeded")
         try await service.terminate()
     }
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The service dies, stops or loses its database in the middle of the work.
-@Suite(.serialized) struct CrashTests {
+@Suite(.inTurn, .serialized) struct CrashTests {
     @Test(.timeLimit(.minutes(15))) func twentyKillsAndEveryPromotionSucceedsOnce() async throws {
         let lift = try await Lift.make()
         var service = try await lift.start()

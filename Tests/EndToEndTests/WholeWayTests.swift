@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The main job, as a user does it: the built command, real registries, a real PostgreSQL.
-@Suite struct WholeWayTests {
+@Suite(.inTurn) struct WholeWayTests {
     @Test func anImageGoesTheWholeWayByDigest() async throws {
         let lift = try await Lift.make()
         let image = try ImageFixture.index(layers: [300_000, 70_000], labels: Lift.labels)
@@ -98,6 +98,25 @@ import Testing
         #expect(lift.toStaging.requests().allSatisfy { $0.method == "HEAD" || $0.method == "GET" })
         let list: PageResource<PromotionResource> = try await lift.json(["promotions"])
         #expect(list.items.isEmpty)
+        try await service.terminate()
+    }
+
+    /// Twenty tags of a new repository in one call: each has its end, one that does not exist harms none, and the base travels once.
+    @Test func aBatchIsAsGoodAsItsItems() async throws {
+        let lift = try await Lift.make()
+        let base = [BlobFixture(size: 200_000, seed: 77)]
+        let images = try (0..<20).map { try ImageFixture.image(layers: [1_000], base: base, labels: Lift.labels, seed: UInt64(100 + $0)) }
+        for (index, image) in images.enumerated() { try await lift.shared.push(image, to: "dev/shop/many", tag: "1.0.\(index)") }
+        let service = try await lift.start()
+        let names = images.indices.map { "shop/many:1.0.\($0)" } + ["shop/many:none"]
+        let batch: PromotionBatchResource = try await lift.json(["promote"] + names + ["--from", "dev", "--to", "staging", "--wait"])
+        #expect(batch.items.map { $0.promotion?.state ?? "" } == Array(repeating: "succeeded", count: 20) + [""])
+        #expect(batch.items.last?.status == 404)
+        for (index, image) in images.enumerated() { #expect(try await lift.staging.digest(of: "1.0.\(index)", in: "staging/shop/many") == image.digest) }
+        let puts = lift.toStaging.requests("PUT", base[0].digest.hex).count
+        #expect(puts == 1, "the base was sent \(puts) times")
+        // Looks at tags that are new: lists answer for most of them.
+        #expect(lift.toStaging.requests("HEAD", "/manifests/").count < 20 + 20)
         try await service.terminate()
     }
 

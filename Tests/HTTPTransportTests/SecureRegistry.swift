@@ -1,11 +1,14 @@
 import Foundation
 import HTTPTransport
+import TestSupport
 
 /// Debian's docker-registry behind TLS, with a certificate authority made for it.
 final class SecureRegistry {
     let folder: URL
     let base: HTTPURL
-    private let process = Process()
+    private let authority: TestAuthority
+    private let logs: TemporaryFolder
+    private let process: ChildProcess
 
     /// - Parameter asksForCertificate: only clients with a certificate of our authority get through.
     init(asksForCertificate: Bool = false) async throws {
@@ -16,52 +19,45 @@ final class SecureRegistry {
         let port = placeholder.port
         placeholder.stop()
         base = try HTTPURL(parsing: "https://127.0.0.1:\(port)/v2/")
-        try makeCertificates()
-        let clients = asksForCertificate ? "\n    clientcas: [\(path("ca.pem"))]" : ""
+        authority = try TestAuthority()
+        let clients = asksForCertificate ? "\n    clientcas: [\(authority.path("ca.pem"))]" : ""
         let configuration = """
             version: 0.1
             log: {level: error, accesslog: {disabled: false}}
-            storage: {filesystem: {rootdirectory: \(path("data"))}}
+            storage: {filesystem: {rootdirectory: \(folder.path)/data}}
             http:
               addr: 127.0.0.1:\(port)
               tls:
-                certificate: \(path("server.pem"))
-                key: \(path("server.key"))\(clients)
+                certificate: \(authority.path("server.pem"))
+                key: \(authority.path("server.key"))\(clients)
             """
         try Data(configuration.utf8).write(to: folder.appending(path: "config.yml"))
-        try Data().write(to: folder.appending(path: "log"))
-        let log = try FileHandle(forWritingTo: folder.appending(path: "log"))
-        process.executableURL = URL(filePath: "/usr/bin/docker-registry")
-        process.arguments = ["serve", path("config.yml")]
-        process.standardOutput = log
-        process.standardError = log
-        process.environment = ["OTEL_TRACES_EXPORTER": "none"]
-        try process.run()
+        logs = try TemporaryFolder()
+        process = try ChildProcess(
+            "docker-registry", ["serve", folder.appending(path: "config.yml").path], environment: ["OTEL_TRACES_EXPORTER": "none"], logs: logs, name: "registry")
         try await waitUntilReady()
     }
-
-    func path(_ name: String) -> String { folder.appending(path: name).path }
 
     /// Settings that trust this registry, with a client certificate if wanted.
     func settings(withCertificate: Bool = false) -> ConnectionSettings {
         quickSettings { settings in
-            settings.tls.caFile = path("ca.pem")
+            settings.tls.caFile = authority.path("ca.pem")
             guard withCertificate else { return }
-            settings.tls.clientCertificateFile = path("client.pem")
-            settings.tls.clientKeyFile = path("client.key")
+            settings.tls.clientCertificateFile = authority.path("client.pem")
+            settings.tls.clientKeyFile = authority.path("client.key")
         }
     }
 
     func log() throws -> String {
-        try String(contentsOf: folder.appending(path: "log"), encoding: .utf8)
+        try String(contentsOf: process.standardOutput, encoding: .utf8)
     }
 
     func stop() {
-        process.terminate()
-        process.waitUntilExit()
-        do { try FileManager.default.removeItem(at: folder) } catch {
-            print("could not remove \(folder.path): \(error)")
-        }
+        do {
+            try process.stop(with: SIGKILL)
+            try FileManager.default.removeItem(at: folder)
+        } catch { print("\(folder.path) stays behind: \(error)") }
+        authority.remove()
     }
 
     private func waitUntilReady() async throws {
@@ -77,34 +73,6 @@ final class SecureRegistry {
             }
             throw SocketFailure(code: 0)
         }
-    }
-
-    private func makeCertificates() throws {
-        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        try openssl(
-            ["req", "-x509", "-subj", "/CN=Test CA", "-days", "2", "-keyout", path("ca.key"), "-out", path("ca.pem")]
-                + key)
-        for name in ["server", "client"] {
-            try openssl(
-                ["req", "-subj", "/CN=\(name)", "-keyout", path("\(name).key"), "-out", path("\(name).csr")] + key)
-            try Data("subjectAltName=IP:127.0.0.1".utf8).write(to: folder.appending(path: "\(name).ext"))
-            try openssl([
-                "x509", "-req", "-in", path("\(name).csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
-                "-CAcreateserial", "-days",
-                "2", "-extfile", path("\(name).ext"), "-out", path("\(name).pem"),
-            ])
-        }
-    }
-
-    private func openssl(_ arguments: [String]) throws {
-        let tool = Process()
-        tool.executableURL = URL(filePath: "/usr/bin/openssl")
-        tool.arguments = arguments
-        tool.standardError = FileHandle.nullDevice
-        tool.standardOutput = FileHandle.nullDevice
-        try tool.run()
-        tool.waitUntilExit()
-        guard tool.terminationStatus == 0 else { throw SocketFailure(code: tool.terminationStatus) }
     }
 }
 

@@ -1,9 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import HTTPTransport
 
-@Suite(.timeLimit(.minutes(1))) struct SecureTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct SecureTests {
     /// Into a real registry over TLS, and from it into another repository of the same host.
     @Test func relaysIntoAndOutOfARegistry() async throws {
         let blob = Blob(size: 20_000_003)

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Postgres
+import TestSupport
 import Testing
 
 /// A PostgreSQL of one's own: Unix socket only, in a temporary folder, gone with the scope.
@@ -56,26 +57,9 @@ struct TemporaryServer: Sendable {
 
     /// initdb and postgres refuse to run as root.
     private func run(_ command: [String], asServer: Bool = true) async throws {
-        // Foundation takes a process for running as long as anyone holds the descriptors it inherited, so a server must get none.
-        let closing = #"for fd in /proc/self/fd/*; do n=${fd##*/}; [ "$n" -gt 2 ] && eval "exec $n>&-"; done; exec "$@""#
-        let dropping = asServer && getuid() == 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : []
-        let prefix = ["bash", "-c", closing, "run"] + dropping
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = prefix + command
-        process.currentDirectoryURL = folder
-        let log = folder.appending(path: "commands.log")
-        try Data().write(to: log)
-        let output = try FileHandle(forWritingTo: log)
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = output
-        let status = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Int32, any Error>) in
-            process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-            do { try process.run() } catch { continuation.resume(throwing: error) }
-        }
-        guard status == 0 else {
-            throw CommandFailed(command: command.joined(separator: " "), log: try String(contentsOf: log, encoding: .utf8))
+        let result = try await Tool.run(command[0], Array(command.dropFirst()), user: asServer && getuid() == 0 ? "postgres" : nil)
+        guard result.status == .exited(0) else {
+            throw CommandFailed(command: command.joined(separator: " "), log: result.output + result.errors)
         }
     }
 }

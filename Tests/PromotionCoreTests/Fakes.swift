@@ -70,7 +70,9 @@ struct FakeRegistries: ImageRegistries {
         return ResolvedArtifact(registry: "dev", repository: repository, digest: digest)
     }
 
-    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts {
+    func facts(
+        of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+    ) async throws(PromotionFailure) -> ArtifactFacts {
         ArtifactFacts(
             mediaType: .ociManifest, artifactType: nil, annotations: [:],
             platforms: [PlatformFacts(platform: Platform(os: "linux", architecture: "amd64"), labels: labels, user: nil)], sizeBytes: 1, created: nil)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Registries that answer otherwise than the specification's favourite way, and some that lie.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct AnswerTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct AnswerTests {
     private static let image = SampleImage.single("answers")
     private static let other = Digest(hashing: Data("other".utf8))
     private let app: RepositoryName

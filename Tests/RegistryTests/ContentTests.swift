@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Manifests, blobs, uploads, mounts and tags at a real registry.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct ContentTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct ContentTests {
     private func push(_ blobs: [Data], to repository: RepositoryName, _ client: RegistryClient) async throws {
         for blob in blobs {
             try await client.finishUpload(try await client.startUpload(repository), bytes: blob, digest: Digest(hashing: blob))

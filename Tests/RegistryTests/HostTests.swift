@@ -7,7 +7,7 @@ import Testing
 @testable import Registry
 
 /// Where a registry may send us, and what goes along.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct HostTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct HostTests {
     private static let blob = SampleImage.bytes("redirected", count: 3_000)
     private let digest = Digest(hashing: blob)
     private static let login = PeerResponse(401, ["WWW-Authenticate": "Basic realm=\"x\""])

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Basic and bearer logins at a real registry.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct LoginTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct LoginTests {
     private var basic: DockerRegistry.Setup {
         var setup = DockerRegistry.Setup()
         setup.user = (TokenService.user, TokenService.password)

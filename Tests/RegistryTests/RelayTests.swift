@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Blobs on their way from one registry to others.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct RelayTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct RelayTests {
     private static let blob = SampleImage.bytes("relayed", count: 700_000)
     private let digest = Digest(hashing: blob)
     private let app: RepositoryName

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What is tried again, how often, and until when.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct RetryTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct RetryTests {
     private let app: RepositoryName
     private let tag: ManifestReference
     private let manifest: Manifest

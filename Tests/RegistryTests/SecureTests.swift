@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Registries behind TLS and behind a proxy.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct SecureTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct SecureTests {
     /// A registry with a certificate of a new authority, and settings that trust it.
     private func withSecureRegistry(
         asksForCertificate: Bool = false,

@@ -7,7 +7,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite struct AuditTrailTests {
+@Suite(.inTurn) struct AuditTrailTests {
     private func filled(_ count: Int = 40) async throws -> StoreFixture {
         let fixture = try await StoreFixture.make()
         for index in 0..<count { try await fixture.trail.append(try fixture.entry("test.act-\(index)")) }

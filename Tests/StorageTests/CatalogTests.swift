@@ -8,7 +8,7 @@ import PromotionCore
 import Storage
 import Testing
 
-@Suite struct CatalogTests {
+@Suite(.inTurn) struct CatalogTests {
     private let image = "shop/api"
 
     private func observe(_ fixture: StoreFixture, _ tag: String, _ seed: String?) async throws {
@@ -77,7 +77,7 @@ import Testing
     }
 }
 
-@Suite struct MigratorTests {
+@Suite(.inTurn) struct MigratorTests {
     @Test func refusesAChangedMigrationAndANewerDatabase() async throws {
         let fixture = try await StoreFixture.make()
         var configuration = try PostgresConfiguration(parsing: fixture.server.url(database: fixture.name))

@@ -7,7 +7,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite struct PromotionStoreTests {
+@Suite(.inTurn) struct PromotionStoreTests {
     @Test func whatIsStoredComesBackWhole() async throws {
         let fixture = try await StoreFixture.make()
         let made = try fixture.promotion()

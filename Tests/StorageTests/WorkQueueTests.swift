@@ -2,9 +2,10 @@ import OCI
 import Foundation
 import PromotionCore
 import Storage
+import TestSupport
 import Testing
 
-@Suite struct WorkQueueTests {
+@Suite(.inTurn) struct WorkQueueTests {
     /// A worker that lost its lease changes nothing, whatever it tries.
     @Test func aZombieWritesNothing() async throws {
         let fixture = try await StoreFixture.make()

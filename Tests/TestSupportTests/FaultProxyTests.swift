@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Each fault against a real registry, seen by a client that reports what arrived.
-@Suite(.timeLimit(.minutes(2))) struct FaultProxyTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct FaultProxyTests {
     static let blob = BlobFixture(size: 1_000_000, seed: 5)
 
     /// A registry that holds ``blob``, and a proxy before it.

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct PostgresServerTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct PostgresServerTests {
     @Test func committedRowsOutliveARestartAndAKill() async throws {
         let server = try await PostgresServer.start()
         try await server.createDatabase("shop")

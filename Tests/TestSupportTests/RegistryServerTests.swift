@@ -3,7 +3,7 @@ import OCI
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct RegistryServerTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct RegistryServerTests {
     @Test(arguments: ImageFixture.Format.allCases) func aPushedImageIsWholeAndItsFixturesLeaveNoTraceInTheLog(_ format: ImageFixture.Format) async throws {
         let registry = try await RegistryServer.start()
         let image = try ImageFixture.index(layers: [10, 3_000_000], format: format)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct ShipliftProcessTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct ShipliftProcessTests {
     static let policies = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Policies").standardizedFileURL.path
 
     @Test func theCommandTellsHowItEnded() async throws {

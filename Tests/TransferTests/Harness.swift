@@ -14,6 +14,9 @@ final class InMemoryTransferMemory: TransferMemory {
         var holders: [String: [Digest: [RepositoryName: Bool]]] = [:]
         var present: [String: [RepositoryName: Set<Digest>]] = [:]
         var sightings: [Sighting] = []
+        var smallBlobs: [Digest: Data] = [:]
+        var claims: [String: [Digest: UUID]] = [:]
+        var seenAt: [String: [Digest: ContinuousClock.Instant]] = [:]
     }
 
     private let state = Mutex(State())
@@ -21,7 +24,31 @@ final class InMemoryTransferMemory: TransferMemory {
     var sightings: [Sighting] { state.withLock { $0.sightings } }
     var manifestCount: Int { state.withLock { $0.manifests.count } }
 
-    func manifest(_ digest: Digest) async throws -> Manifest? { state.withLock { $0.manifests[digest] } }
+    func manifests(_ digests: [Digest]) async throws -> [Digest: Manifest] { state.withLock { state in state.manifests.filter { digests.contains($0.key) } } }
+
+    func smallBlobs(_ digests: [Digest]) async throws -> [Digest: Data] { state.withLock { state in state.smallBlobs.filter { digests.contains($0.key) } } }
+
+    func keepSmallBlob(_ bytes: Data) { state.withLock { $0.smallBlobs[Digest(hashing: bytes)] = bytes } }
+
+    func claim(_ blobs: [Digest], server: String, by sender: UUID, knownFor age: Duration) async throws -> UploadClaim {
+        state.withLock { state in
+            var claim = UploadClaim(granted: [], arrived: [])
+            for blob in blobs where (state.claims[server]?[blob] ?? sender) == sender {
+                state.claims[server, default: [:]][blob] = sender
+                claim.granted.insert(blob)
+                if let seen = state.seenAt[server]?[blob], seen.duration(to: .now) < age { claim.arrived.insert(blob) }
+            }
+            return claim
+        }
+    }
+
+    func renewClaims(of sender: UUID) async throws {}
+
+    func release(_ blobs: [Digest], server: String, by sender: UUID) async throws {
+        state.withLock { state in
+            for blob in blobs where state.claims[server]?[blob] == sender { state.claims[server]?[blob] = nil }
+        }
+    }
 
     func keep(_ manifests: [Manifest]) async throws {
         state.withLock { state in
@@ -45,11 +72,14 @@ final class InMemoryTransferMemory: TransferMemory {
             state.sightings += sightings
             for sighting in sightings {
                 switch sighting {
-                case .blob(let digest): state.holders[server, default: [:]][digest, default: [:]][repository] = false
+                case .blob(let digest):
+                    state.seenAt[server, default: [:]][digest] = .now
+                    state.holders[server, default: [:]][digest, default: [:]][repository] = false
                 case .blobGone(let digest): state.holders[server]?[digest]?[repository] = nil
                 case .mountRefused(let digest, let from): state.holders[server]?[digest]?[from] = nil
                 case .manifest(let digest, let blobs):
                     state.present[server, default: [:]][repository, default: []].insert(digest)
+                    for blob in blobs { state.seenAt[server, default: [:]][blob] = .now }
                     for blob in blobs { state.holders[server, default: [:]][blob, default: [:]][repository] = true }
                 case .manifestGone(let digest): state.present[server]?[repository]?.remove(digest)
                 }

@@ -7,7 +7,7 @@ import Testing
 import Transfer
 
 /// Beliefs that were wrong, mounts that are refused, uploads that break: what the engine does about it.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct RepairTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct RepairTests {
     /// A copy to a target that was done once, after which `change` spoils the target; then the copy again, under a new root.
     private func withStaleBelief(
         _ change: (DockerRegistry, SampleImage) throws -> Void,

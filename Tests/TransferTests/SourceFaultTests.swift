@@ -7,7 +7,7 @@ import Testing
 import Transfer
 
 /// Sources that lack, spoil or invent content.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct SourceFaultTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct SourceFaultTests {
     private static let image = SampleImage.index([.single("a"), .single("b")])
 
     /// Copies the image from a source whose answers `change` may spoil; nothing of it may be complete at the target afterwards.

@@ -8,7 +8,7 @@ import Testing
 @testable import Transfer
 
 /// The last step: the tag.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct TagTests {
+@Suite(.inTurn, .serialized, .timeLimit(.minutes(15))) struct TagTests {
     private static let old = SampleImage.single("old")
     private static let new = SampleImage.single("new")
     private let tag: OCI.Tag
@@ -32,7 +32,7 @@ import Testing
     }
 
     private func move(_ harness: Harness, _ site: Site, seen: Digest? = nil, within limit: Duration = .seconds(20)) async throws -> TagWrite {
-        try await harness.engine.moveTag(tag, to: Self.new.digest, at: site, seen: seen, deadline: .now + limit, meter: RequestMeter())
+        try await harness.engine.moveTag(tag, to: Self.new.digest, at: site, seen: seen.map(TagSighting.names), deadline: .now + limit, meter: RequestMeter())
     }
 
     @Test func aNewTag() async throws {
@@ -64,6 +64,15 @@ import Testing
         try await withTarget(tagged: Self.old) { harness, _, proxy, site in
             let write = try await move(harness, site, seen: Self.old.digest)
             #expect(write.previous == Self.old.digest)
+            #expect(proxy.requests.filter { $0.path.hasSuffix("v1") }.map(\.method) == ["PUT", "HEAD"])
+        }
+    }
+
+    @Test func whatWasSeenToBeAbsentIsNotLookedUpAgain() async throws {
+        try await withTarget { harness, _, proxy, site in
+            let write = try await harness.engine.moveTag(
+                tag, to: Self.new.digest, at: site, seen: .absent, deadline: .now + .seconds(20), meter: RequestMeter())
+            #expect(write == TagWrite(tag: tag, previous: nil, written: true))
             #expect(proxy.requests.filter { $0.path.hasSuffix("v1") }.map(\.method) == ["PUT", "HEAD"])
         }
     }

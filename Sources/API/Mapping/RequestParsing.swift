@@ -11,6 +11,28 @@ import PromotionCore
 enum RequestParsing {
     /// The body as JSON. Unknown fields are refused, so that a typing error is not silently ignored.
     static func json<Body: Decodable>(_ request: Request, _ context: ShipliftRequestContext, as type: Body.Type, fields: Set<String>) async throws -> Body {
+        let (data, members) = try await object(request, context)
+        try refuseUnknown(members, fields)
+        return try APIJSON.decoder().decode(type, from: data)
+    }
+
+    /// A body `{"items": […]}` of which each item is as strict as a body of its own.
+    static func batch(
+        _ request: Request, _ context: ShipliftRequestContext, fields: Set<String>, limit: Int
+    ) async throws -> [PromotionRequestBody] {
+        let (data, members) = try await object(request, context)
+        try refuseUnknown(members, ["items"])
+        guard let items = members["items"] as? [Any], (1...limit).contains(items.count) else {
+            throw Problem.invalid("items", "a list of 1 to \(limit) items")
+        }
+        for (index, item) in items.enumerated() {
+            guard let item = item as? [String: Any] else { throw Problem.invalid("items.\(index)", "each item must be a JSON object") }
+            try refuseUnknown(item, fields, in: "items.\(index).")
+        }
+        return try APIJSON.decoder().decode(PromotionBatchBody.self, from: data).items
+    }
+
+    private static func object(_ request: Request, _ context: ShipliftRequestContext) async throws -> (Data, [String: Any]) {
         let buffer: ByteBuffer
         do { buffer = try await request.body.collect(upTo: context.maxUploadSize) } catch {
             throw Problem("body-too-large", status: 413, title: "The body is too large", detail: "a body has at most \(context.maxUploadSize) bytes")
@@ -19,10 +41,13 @@ enum RequestParsing {
         let object: Any
         do { object = try JSONSerialization.jsonObject(with: data) } catch { throw Problem.invalid(nil, "the body is not JSON") }
         guard let members = object as? [String: Any] else { throw Problem.invalid(nil, "the body must be a JSON object") }
-        if let unknown = members.keys.sorted().first(where: { !fields.contains($0) }) {
-            throw Problem.invalid(String(unknown.prefix(80)), "there is no field '\(unknown.prefix(80))'; known: \(fields.sorted().joined(separator: ", "))")
-        }
-        return try APIJSON.decoder().decode(type, from: data)
+        return (data, members)
+    }
+
+    private static func refuseUnknown(_ members: [String: Any], _ fields: Set<String>, in prefix: String = "") throws(Problem) {
+        guard let unknown = members.keys.sorted().first(where: { !fields.contains($0) }) else { return }
+        throw Problem.invalid(
+            prefix + unknown.prefix(80), "there is no field '\(unknown.prefix(80))'; known: \(fields.sorted().joined(separator: ", "))")
     }
 
     static func image(_ text: String, field: String = "image") throws(Problem) -> ImageName {

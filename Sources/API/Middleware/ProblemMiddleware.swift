@@ -32,12 +32,17 @@ struct ProblemMiddleware: RouterMiddleware {
         return response
     }
 
-    private func problem(for error: any Error, _ context: Context) -> Problem {
+    private func problem(for error: any Error, _ context: Context) -> Problem { Problem.of(error, context) }
+}
+
+extension Problem {
+    /// What the client is told of an error.
+    static func of(_ error: any Error, _ context: ShipliftRequestContext) -> Problem {
         switch error {
         case let problem as Problem: return problem
         case let error as PromotionRequestError: return Problem(error)
         case let error as StoreError: return Problem(error)
-        case let error as DecodingError: return .invalid(Self.field(error), Self.sentence(error))
+        case let error as DecodingError: return .invalid(field(error), sentence(error))
         case let error as HTTPError where error.status.code == 404: return .notFound("there is no such path; the API's paths are in openapi.yaml")
         case let error as HTTPError:
             return Problem("request-refused", status: error.status.code, title: error.status.reasonPhrase, detail: error.body ?? error.status.reasonPhrase)

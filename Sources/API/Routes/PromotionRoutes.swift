@@ -13,6 +13,7 @@ struct PromotionRoutes: Sendable {
 
     func add(to group: RouterGroup<ShipliftRequestContext>) {
         group.post("promotions", use: create)
+        group.post("promotions/batch", use: createMany)
         group.get("promotions", use: list)
         group.get("promotions/:id", use: show)
         group.post("promotions/:id/cancel", use: cancel)
@@ -37,18 +38,50 @@ struct PromotionRoutes: Sendable {
         return try await answer(promotion, waiting: RequestParsing.wait(request))
     }
 
+    private static let mostItems = 1_000
+    /// Items at work at once in one call.
+    private static let width = 256
+
+    /// Several promotions in one call. One that can't be accepted, or fails, does not touch the others.
+    @Sendable private func createMany(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
+        let principal = try context.authenticated()
+        let bodies = try await RequestParsing.batch(
+            request, context, fields: Self.bodyFields.subtracting(["dryRun"]), limit: Self.mostItems)
+        let key = try RequestParsing.idempotencyKey(request)
+        guard (key ?? "").utf8.count <= 240 else { throw Problem.invalid("Idempotency-Key", "1 to 240 visible ASCII characters for a batch") }
+        let deadline = RequestParsing.wait(request).map { ContinuousClock.now + .seconds($0) }
+        let items = try await withThrowingTaskGroup(of: (Int, PromotionBatchItem).self) { group in
+            var answers: [Int: PromotionBatchItem] = [:]
+            for (index, body) in bodies.enumerated() {
+                if index >= Self.width, let (done, item) = try await group.next() { answers[done] = item }
+                group.addTask { (index, await item(body, key.map { "\($0)#\(index)" }, principal, deadline, context)) }
+            }
+            for try await (index, item) in group { answers[index] = item }
+            return bodies.indices.compactMap { answers[$0] }
+        }
+        return try .json(PromotionBatchResource(items: items))
+    }
+
+    private func item(
+        _ body: PromotionRequestBody, _ key: String?, _ principal: Principal, _ deadline: ContinuousClock.Instant?, _ context: ShipliftRequestContext
+    ) async -> PromotionBatchItem {
+        do {
+            let asked = try RequestParsing.promotion(body)
+            var promotion =
+                switch try await promotions.request(asked, by: principal, requestID: context.requestID, key: key) {
+                case .created(let promotion), .repeated(let promotion): promotion
+                }
+            if let deadline { promotion = try await promotions.settled(promotion, within: ContinuousClock.now.duration(to: deadline)) }
+            return PromotionBatchItem(status: promotion.state.isFinal ? 200 : 202, promotion: PromotionResource(promotion))
+        } catch {
+            let problem = Problem.of(error, context).resource
+            return PromotionBatchItem(status: problem.status, problem: problem)
+        }
+    }
+
     /// 200 when the promotion is final within the time that the caller would wait, else 202.
     private func answer(_ promotion: Promotion, waiting seconds: Int?) async throws -> Response {
-        var current = promotion
-        if let seconds {
-            let deadline = ContinuousClock.now + .seconds(seconds)
-            var pause = Duration.milliseconds(20)
-            while !current.state.isFinal, ContinuousClock.now < deadline {
-                try await Task.sleep(for: min(pause, ContinuousClock.now.duration(to: deadline)))
-                pause = min(pause * 2, .milliseconds(250))
-                current = try await promotions.promotion(promotion.id)
-            }
-        }
+        let current = if let seconds { try await promotions.settled(promotion, within: .seconds(seconds)) } else { promotion }
         var headers: HTTPFields = [.location: "/v1/promotions/\(promotion.id)", .eTag: "\"\(current.version)\""]
         if let seconds, let name = HTTPField.Name("Preference-Applied") { headers[name] = "wait=\(seconds)" }
         if !current.state.isFinal { headers[.retryAfter] = "1" }

@@ -56,8 +56,9 @@ public protocol ImageRegistries: Sendable {
     func resolve(_ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally)
         async throws(PromotionFailure) -> ResolvedArtifact?
 
-    /// Reads the tree of an artifact (from kept manifests where they are known) and what policy asks of it.
-    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts
+    /// Reads the tree of an artifact (from kept manifests where they are known) and what policy asks of it, no more than that.
+    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally)
+        async throws(PromotionFailure) -> ArtifactFacts
 
     /// What a tag names now in each registry of an environment; registries where it does not exist are left out.
     func currentTargets(_ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally)

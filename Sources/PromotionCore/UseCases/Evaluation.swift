@@ -40,7 +40,8 @@ public struct Evaluation: Sendable {
             throw PromotionFailure(
                 .imageNotFound, "\(subject.image)@\(subject.digest) is no longer in \(subject.from)", reference: subject.digest.description)
         }
-        let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, tally: tally)
+        let artifact = try await registries.facts(
+            of: subject.digest, image: subject.image, in: from, needs: policies.needs(for: subject.image, from: subject.from, to: subject.to), tally: tally)
         // The first pass tells which tags would be written; what they name now is a fact of the second.
         let preliminary = facts(subject, artifact, targetTags: [])
         let tags = policies.evaluate(preliminary, at: environs.now()).targetTags

@@ -43,16 +43,18 @@ public struct PromotionRun: Sendable {
     private let evaluation: Evaluation
     private let environs: Environs
     private let backoff: Backoff
+    private let changes: PromotionChanges
 
     public init(
         store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
-        policies: any PolicySource, environs: Environs, backoff: Backoff = Backoff()
+        policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), backoff: Backoff = Backoff()
     ) {
         self.store = store
         self.queue = queue
         self.transfer = transfer
         self.policies = policies
         self.environs = environs
+        self.changes = changes
         self.backoff = backoff
         evaluation = Evaluation(registries: registries, environs: environs)
     }
@@ -150,7 +152,9 @@ public struct PromotionRun: Sendable {
                 reason: failure?.message ?? decision?.summary, decision: decision, failure: failure),
             decision: decision, failure: failure)
         fill(&change)
-        return try await store.move(change, lease: lease)
+        let moved = try await store.move(change, lease: lease)
+        changes.note(promotion.id)
+        return moved
     }
 
     static func targets(of promotion: Promotion, in policies: PolicySet) throws(PromotionFailure) -> [TargetRepository] {

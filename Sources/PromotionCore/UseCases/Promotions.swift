@@ -34,10 +34,11 @@ public struct Promotions: Sendable {
     private let environs: Environs
     /// Most work items that may wait; beyond it new requests are refused.
     private let queueLimit: Int
+    private let changes: PromotionChanges
 
     public init(
         store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
-        policies: any PolicySource, environs: Environs, queueLimit: Int = 10_000
+        policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), queueLimit: Int = 10_000
     ) {
         self.store = store
         self.queue = queue
@@ -45,6 +46,7 @@ public struct Promotions: Sendable {
         self.transfer = transfer
         self.policies = policies
         self.environs = environs
+        self.changes = changes
         self.queueLimit = queueLimit
         evaluation = Evaluation(registries: registries, environs: environs)
     }
@@ -101,6 +103,24 @@ public struct Promotions: Sendable {
         let found = try await store { () async throws(StoreError) in try await store.promotion(id) }
         guard let found else { throw .promotionNotFound(id) }
         return found
+    }
+
+    /// Waits until a promotion is final, at most `time`; holds no thread and no connection meanwhile.
+    public func settled(_ promotion: Promotion, within time: Duration) async throws -> Promotion {
+        if promotion.state.isFinal { return promotion }
+        let deadline = ContinuousClock.now + time
+        return try await changes.watching(promotion.id) { watch in
+            // Another replica may be at work: it is looked for less and less often.
+            var pause = Duration.milliseconds(100)
+            var current = try await self.promotion(promotion.id)
+            while !current.state.isFinal, ContinuousClock.now < deadline {
+                await watch.next(within: min(pause, ContinuousClock.now.duration(to: deadline)))
+                try Task.checkCancellation()
+                pause = min(pause * 2, .seconds(1))
+                current = try await self.promotion(promotion.id)
+            }
+            return current
+        }
     }
 
     /// Cancels a promotion: at once where nobody works on it, within a heartbeat otherwise; refused once tags may have moved.

@@ -1,29 +1,40 @@
-/// Bounds the requests under way to one registry: first come, first served, and fewer when the registry says it is too much.
+/// Bounds what is under way at once: first come, first served, and fewer when a registry says that it is too much.
 ///
-/// Additive increase, multiplicative decrease: one more after 20 clean answers, half after a 429 or 503.
-actor ConcurrencyLimiter {
+/// Additive increase, multiplicative decrease: one more after 20 clean answers, half after a 429 or 503. A registry that says how long
+/// it wants to be left alone is left alone by everybody for so long.
+public actor ConcurrencyLimiter {
     private let ceiling: Int
     private var limit: Int
     private(set) var running = 0
     private var clean = 0
     private(set) var waiters: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
     private var nextID = 0
+    private var quietUntil = ContinuousClock.now
+    /// A longer silence is a job's business: it gives its place back and comes again. Seconds.
+    static let longestSilence = 10.0
 
-    init(limit: Int) {
+    public init(limit: Int) {
         ceiling = max(1, limit)
         self.limit = max(1, limit)
     }
 
     /// Runs `body` when there is a place; `nil` where the task was cancelled while waiting.
-    nonisolated func run<T: Sendable>(_ body: () async -> T) async -> T? {
+    public nonisolated func run<T: Sendable>(_ body: () async -> T) async -> T? {
+        while let end = await silence {
+            do { try await Task.sleep(until: end) } catch { return nil }
+        }
         guard await acquire() else { return nil }
         let result = await body()
         await release()
         return result
     }
 
-    func answered(overloaded: Bool) {
+    private var silence: ContinuousClock.Instant? { quietUntil > .now ? quietUntil : nil }
+
+    /// - Parameter retryAfter: seconds that the registry asked to be left alone.
+    func answered(overloaded: Bool, retryAfter: Double? = nil) {
         if overloaded {
+            if let retryAfter { quietUntil = max(quietUntil, .now + .seconds(min(retryAfter, Self.longestSilence))) }
             limit = max(1, limit / 2)
             clean = 0
         } else {

@@ -61,7 +61,8 @@ public enum BlobRelay {
             switch try await run(request, source, place) {
             case .relayed(let report): return try await result(of: report, blob, uploads, refused, place)
             case .sourceRefused(let response):
-                await source.client.limiter.answered(overloaded: response.status == 429 || response.status == 503)
+                await source.client.limiter.answered(
+                    overloaded: response.status == 429 || response.status == 503, retryAfter: ErrorResponse.retryAfter(response))
                 switch response.status {
                 case 401 where !hasLoggedIn && call.url.origin == source.client.endpoint.url.origin:
                     hasLoggedIn = true
@@ -116,7 +117,8 @@ public enum BlobRelay {
         for (id, outcome) in report.targets {
             uploads[id].meter?.count("put")
             guard case .answered(let response) = outcome else { continue }
-            await uploads[id].client.limiter.answered(overloaded: response.status == 429 || response.status == 503)
+            await uploads[id].client.limiter.answered(
+                overloaded: response.status == 429 || response.status == 503, retryAfter: ErrorResponse.retryAfter(response))
         }
         if case .refused(let error) = report.verdict { throw failure(error, place) }
         var failures: [RegistryError?] = []

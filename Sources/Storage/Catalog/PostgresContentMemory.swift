@@ -11,16 +11,35 @@ public struct StoredHolder: Sendable, Hashable {
 }
 
 /// Manifests, small blobs, and which repository of which server holds what.
+///
+/// All of it can be learned again: its pool's commits need not wait for the disk.
 public struct PostgresContentMemory: Sendable {
     private let pool: PostgresPool
 
     public init(pool: PostgresPool) { self.pool = pool }
 
-    /// A kept manifest's media type and bytes.
-    public func manifest(_ digest: Digest) async throws(StoreError) -> (mediaType: MediaType, bytes: Data)? {
+    /// The media types and bytes of those of these manifests that are kept.
+    public func manifests(_ digests: [Digest]) async throws(StoreError) -> [(digest: Digest, mediaType: MediaType, bytes: Data)] {
         try await storing {
-            guard let row = try await pool.query("SELECT media_type, bytes FROM artifacts WHERE digest = \(digest.stored)").first else { return nil }
-            return (try row.decode("media_type", as: String.self).asMediaType, Data(try row.decode("bytes", as: [UInt8].self)))
+            let wanted = digests.map(\.stored)
+            return try await pool.query("SELECT digest, media_type, bytes FROM artifacts WHERE digest = ANY (\(wanted))").map { row in
+                (try row.digest("digest"), try row.decode("media_type", as: String.self).asMediaType, Data(try row.decode("bytes", as: [UInt8].self)))
+            }
+        }
+    }
+
+    /// Whether the manifest that a tag was last seen to name is kept.
+    public func keepsManifest(of tag: Tag, target: TargetRepository) async throws(StoreError) -> Bool {
+        try await storing {
+            try await !pool.query(
+                """
+                SELECT 1 AS one FROM environment_registries e
+                  JOIN repositories r ON r.registry_id = e.registry_id AND r.name = \(target.repository.description)
+                  JOIN tag_history h ON h.repository_id = r.id AND h.tag = \(tag.description) AND upper_inf(h.valid)
+                  JOIN artifacts a ON a.digest = h.digest
+                 WHERE e.name = \(target.registry)
+                """
+            ).isEmpty
         }
     }
 
@@ -33,6 +52,17 @@ public struct PostgresContentMemory: Sendable {
                 """
                 INSERT INTO artifacts (digest, media_type, bytes) SELECT * FROM unnest(\(digests), \(types), \(bytes)) ON CONFLICT (digest) DO NOTHING
                 """)
+        }
+    }
+
+    /// The bytes of those of these blobs that are kept.
+    public func smallBlobs(_ digests: [Digest]) async throws(StoreError) -> [Digest: Data] {
+        try await storing {
+            let wanted = digests.map(\.stored)
+            let rows = try await pool.query("SELECT digest, bytes FROM small_blobs WHERE digest = ANY (\(wanted))")
+            var found: [Digest: Data] = [:]
+            for row in rows { found[try row.digest("digest")] = Data(try row.decode("bytes", as: [UInt8].self)) }
+            return found
         }
     }
 

@@ -1,23 +1,110 @@
-import HTTPTransport
+import Foundation
 import OCI
 import Registry
 
-/// Sends blobs from the source to every target that needs them: each is read once, however many targets there are.
+/// Sends blobs to the targets that need them, each blob into each server once: what somebody else is already sending there, in this
+/// process or in another replica, is waited for and mounted.
+///
+/// Nobody waits while holding a claim, so nobody waits for each other.
 struct BlobCopier: Sendable {
-    let source: Site
-    let sourceMeter: RequestMeter
-    let tracker: ProgressTracker
-    let bytesRead: ByteCounter
-    private static let attempts = 3
-    private static let width = 4
-    /// Seconds.
-    private static let longestPause = 10.0
+    let relaying: BlobRelaying
+    let memory: any TransferMemory
+    let runs: [TargetRun]
+    /// When the knowledge was read that the needs come from.
+    let knownSince: ContinuousClock.Instant
+    private let sender = UUID()
+
+    /// Blobs on their way at once; the engine bounds those of all transfers together.
+    private static let width = 16
+    /// Well within a claim's life, which is short: a dead sender's blobs are free again after three seconds.
+    private static let renewal = Duration.seconds(1)
+    /// Whoever has waited so long for somebody else's blob sends it as well.
+    private static let longestWait = Duration.seconds(600)
+    /// From this size on, bytes, a blob's claim ends with the blob and not with the batch.
+    private static let releasedAtOnce: Int64 = 16 << 20
+
+    init(relaying: BlobRelaying, memory: any TransferMemory, runs: [TargetRun], knownSince: ContinuousClock.Instant) {
+        self.relaying = relaying
+        self.memory = memory
+        self.runs = runs
+        self.knownSince = knownSince
+    }
 
     /// What became of each target: the first error of any of its blobs.
     typealias Failures = [Int: TransferError]
 
-    /// Sends what each target needs, the largest blobs first. A target that fails does not stop the others.
-    func copy(_ needs: [Int: [BlobNeed]], to runs: [TargetRun]) async throws(TransferError) -> Failures {
+    /// Sends what each target needs. A target that fails does not stop the others.
+    func copy(_ needs: [Int: [BlobNeed]]) async throws(TransferError) -> Failures {
+        var left = needs.filter { !$0.value.isEmpty }
+        guard !left.isEmpty else { return [:] }
+        relaying.tracker.expect(Dictionary(left.values.joined().map { ($0.descriptor.digest, $0.descriptor) }) { first, _ in first }.values.map(\.self))
+        do {
+            return try await withThrowingTaskGroup(of: Failures?.self) { group in
+                group.addTask { try await renewClaims() }
+                defer { group.cancelAll() }
+                var failures: Failures = [:]
+                var pause = Duration.milliseconds(10)
+                let patience = ContinuousClock.now + Self.longestWait
+                while !left.isEmpty {
+                    try Task.checkCancellation()
+                    let mine = ContinuousClock.now < patience ? try await claim(&left) : left
+                    if mine.isEmpty {
+                        try await Task.sleep(for: pause)
+                        pause = min(pause * 2, .milliseconds(250))
+                    } else {
+                        failures.merge(try await sendAndRelease(mine)) { first, _ in first }
+                        pause = .milliseconds(10)
+                    }
+                    if ContinuousClock.now >= patience { return failures }
+                    left = left.filter { failures[$0.key] == nil }
+                    try await adopt(&left, &failures)
+                }
+                return failures
+            }
+        } catch let error as TransferError { throw error } catch { throw .cancelled }
+    }
+
+    private func renewClaims() async throws -> Failures? {
+        while true {
+            try await Task.sleep(for: Self.renewal)
+            // A claim that can't be renewed ends: at worst a blob is sent twice, which harms nobody.
+            do { try await memory.renewClaims(of: sender) } catch { continue }
+        }
+    }
+
+    /// Takes out of `left` what is ours to send now.
+    private func claim(_ left: inout [Int: [BlobNeed]]) async throws(TransferError) -> [Int: [BlobNeed]] {
+        var mine: [Int: [BlobNeed]] = [:]
+        for (index, list) in left.sorted(by: { $0.key < $1.key }) {
+            let claim: UploadClaim
+            do {
+                claim = try await memory.claim(
+                    list.map(\.descriptor.digest), server: runs[index].site.server, by: sender, knownFor: knownSince.duration(to: .now))
+            } catch { throw .memory("\(error)") }
+            let ready = list.filter { claim.granted.contains($0.descriptor.digest) && (!claim.arrived.contains($0.descriptor.digest) || $0.isCertain) }
+            if !ready.isEmpty { mine[index] = ready }
+            let taken = Set(ready.map(\.descriptor.digest))
+            let rest = list.filter { !taken.contains($0.descriptor.digest) }
+            left[index] = rest.isEmpty ? nil : rest
+            let unused = claim.granted.subtracting(taken)
+            if !unused.isEmpty { await release(Array(unused), at: index) }
+        }
+        return mine
+    }
+
+    private func sendAndRelease(_ needs: [Int: [BlobNeed]]) async throws(TransferError) -> Failures {
+        let result: Result<Failures, TransferError>
+        do throws(TransferError) { result = .success(try await send(needs)) } catch { result = .failure(error) }
+        for (index, list) in needs {
+            // Whoever waits for these must find them: first the memory, then the claims.
+            do throws(TransferError) { try await runs[index].remember(in: memory) } catch { continue }
+            await release(list.map(\.descriptor.digest), at: index)
+        }
+        return try result.get()
+    }
+
+    /// The largest blobs first.
+    private func send(_ needs: [Int: [BlobNeed]]) async throws(TransferError) -> Failures {
         var byDigest: [Digest: (descriptor: Descriptor, sessions: [Int: UploadSession?])] = [:]
         for (index, list) in needs {
             for need in list {
@@ -25,119 +112,55 @@ struct BlobCopier: Sendable {
             }
         }
         let work = byDigest.values.sorted { ($0.descriptor.size, $0.descriptor.digest) > ($1.descriptor.size, $1.descriptor.digest) }
-        tracker.expect(work.map(\.descriptor))
         let results = try await bounded(work, width: Self.width) { item throws(TransferError) in
-            let failures = try await send(item.descriptor, item.sessions, runs)
-            tracker.finished(item.descriptor)
+            let failures = try await relaying.send(item.descriptor, item.sessions, runs)
+            relaying.tracker.finished(item.descriptor)
+            if item.descriptor.size >= Self.releasedAtOnce {
+                for index in item.sessions.keys where failures[index] == nil {
+                    try await runs[index].remember(in: memory)
+                    await release([item.descriptor.digest], at: index)
+                }
+            }
             return failures
         }
         return results.reduce(into: [:]) { all, failures in all.merge(failures) { first, _ in first } }
     }
 
-    private func send(_ blob: Descriptor, _ sessions: [Int: UploadSession?], _ runs: [TargetRun]) async throws(TransferError) -> Failures {
-        var pending = sessions
-        var failures: Failures = [:]
-        var attempt = 1
-        while !pending.isEmpty {
-            if Task.isCancelled { throw .cancelled }
-            let isLast = attempt >= Self.attempts
-            let uploads = await open(&pending, runs, &failures)
-            guard !uploads.isEmpty else { break }
-            var worst: RegistryError?
-            do throws(RegistryError) {
-                let report = try await BlobRelay.relay(
-                    blob, from: BlobSource(client: source.client, repository: source.repository, meter: sourceMeter), to: uploads.map(\.upload),
-                    progress: { tracker.moving(blob.digest, bytes: $0.bytesSent.values.min() ?? 0) })
-                bytesRead.add(report.sourceBytes)
-                for ((index, _), failure) in zip(uploads, report.failures) {
-                    try await settle(blob, runs[index], failure, isLast, index, &pending, &failures)
-                    if pending[index] != nil { worst = Self.slower(worst, failure) }
-                }
-            } catch {
-                for (_, upload) in uploads { await upload.client.cancelUpload(upload.session, meter: upload.meter) }
-                for (index, _) in uploads { pending[index] = .some(nil) }
-                if case .notFound(let place, _) = error { throw .missingAtSource(place, blob.digest) }
-                if case .cancelled = error { throw .cancelled }
-                guard error.isTransient, !isLast, !Self.asksForLongPause(error) else { throw .registry(error) }
-                worst = error
-            }
-            if let worst { try await pause(attempt, after: worst) }
-            attempt += 1
-        }
-        return failures
-    }
-
-    /// Opens the sessions that are not open yet. A target that refuses is out.
-    private func open(
-        _ pending: inout [Int: UploadSession?], _ runs: [TargetRun], _ failures: inout Failures
-    ) async -> [(index: Int, upload: BlobUpload)] {
-        var uploads: [(index: Int, upload: BlobUpload)] = []
-        for (index, session) in pending.sorted(by: { $0.key < $1.key }) {
+    /// Looks whether what others were sending has arrived: then it is mounted, or is there already.
+    private func adopt(_ left: inout [Int: [BlobNeed]], _ failures: inout Failures) async throws(TransferError) {
+        for (index, list) in left {
             let run = runs[index]
-            do throws(RegistryError) {
-                let opened = if let session { session } else { try await run.site.client.startUpload(run.site.repository, meter: run.meter) }
-                uploads.append((index, BlobUpload(client: run.site.client, session: opened, meter: run.meter)))
+            let known: KnowledgeSnapshot
+            do {
+                known = try await memory.snapshot(
+                    server: run.site.server, repository: run.site.repository, blobs: list.map(\.descriptor.digest), manifests: [])
+            } catch { throw .memory("\(error)") }
+            var rest: [BlobNeed] = []
+            do throws(TransferError) {
+                for need in list {
+                    guard !need.isCertain, let holders = known.holders[need.descriptor.digest], !holders.isEmpty else {
+                        rest.append(need)
+                        continue
+                    }
+                    if let session = need.session { await run.site.client.cancelUpload(session, meter: run.meter) }
+                    if var refused = try await run.adopt(need.descriptor, heldBy: holders) {
+                        refused.isCertain = true
+                        rest.append(refused)
+                    } else {
+                        relaying.tracker.finished(need.descriptor)
+                    }
+                }
+                left[index] = rest.isEmpty ? nil : rest
             } catch {
-                failures[index] = .registry(error)
-                pending[index] = nil
+                if case .cancelled = error { throw error }
+                failures[index] = error
+                left[index] = nil
             }
         }
-        return uploads
     }
 
-    /// Takes in one target's answer. Where it is open whether the blob arrived, a look decides.
-    private func settle(
-        _ blob: Descriptor, _ run: TargetRun, _ failure: RegistryError?, _ isLast: Bool, _ index: Int,
-        _ pending: inout [Int: UploadSession?], _ failures: inout Failures
-    ) async throws(RegistryError) {
-        guard let failure else {
-            pending[index] = nil
-            await run.noteCopied(blob)
-            return
-        }
-        if case .cancelled = failure { throw failure }
-        let mayTryAgain = Self.mayTryAgain(failure)
-        // Whoever loses a race for the same blob hears 400, 409 or 500: the blob may be there nevertheless.
-        let mayBeThere = mayTryAgain || failure.answer?.status == 400 || failure.answer?.status == 409
-        do throws(RegistryError) {
-            if mayBeThere, try await run.site.client.headBlob(run.site.repository, blob.digest, meter: run.meter) != nil {
-                pending[index] = nil
-                await run.noteCopied(blob)
-                return
-            }
-        } catch {
-            // The look failed as well: what the upload said counts.
-        }
-        guard mayTryAgain, !isLast else {
-            failures[index] = .registry(failure)
-            pending[index] = nil
-            return
-        }
-        pending[index] = .some(nil)
-    }
-
-    /// A token that ran out during the body is worth another try with a fresh one.
-    private static func mayTryAgain(_ failure: RegistryError) -> Bool {
-        guard !asksForLongPause(failure) else { return false }
-        return failure.isTransient || failure.answer?.status == 401 || failure.answer?.code == "BLOB_UPLOAD_INVALID"
-    }
-
-    /// A long pause is the job's business, not a blob's.
-    private static func asksForLongPause(_ failure: RegistryError) -> Bool { (retryAfter(failure) ?? 0) > longestPause }
-
-    private static func retryAfter(_ failure: RegistryError?) -> Double? {
-        guard case .rateLimited(_, _, let seconds) = failure else { return nil }
-        return seconds
-    }
-
-    /// The failure that asks for the longer pause.
-    private static func slower(_ one: RegistryError?, _ other: RegistryError?) -> RegistryError? {
-        (retryAfter(other) ?? 0) > (retryAfter(one) ?? -1) ? other : one
-    }
-
-    /// Jitter, growing with the attempts; never shorter than a registry asked for.
-    private func pause(_ attempt: Int, after failure: RegistryError) async throws(TransferError) {
-        let seconds = max(Double.random(in: 0.05...(0.2 * Double(1 << attempt))), Self.retryAfter(failure) ?? 0)
-        do { try await Task.sleep(for: .seconds(seconds)) } catch { throw .cancelled }
+    private func release(_ blobs: [Digest], at index: Int) async {
+        // A claim that can't be given back ends by itself.
+        do { try await memory.release(blobs, server: runs[index].site.server, by: sender) } catch { return }
     }
 }

@@ -1,6 +1,21 @@
 public import OCI
 public import Registry
 
+/// What a tag was seen to name.
+public enum TagSighting: Sendable, Hashable {
+    case absent
+    case names(Digest)
+
+    public init(_ digest: Digest?) { self = digest.map(TagSighting.names) ?? .absent }
+
+    public var digest: Digest? {
+        switch self {
+        case .absent: nil
+        case .names(let digest): digest
+        }
+    }
+}
+
 /// A tag's move as it was done and read back.
 public struct TagWrite: Sendable, Hashable {
     public let tag: Tag
@@ -20,10 +35,10 @@ extension CopyEngine {
     ///   - seen: what the tag was seen to name moments ago; spares the first look.
     ///   - deadline: no write starts or stays open after it.
     public func moveTag(
-        _ tag: Tag, to digest: Digest, at site: Site, seen: Digest?, deadline: ContinuousClock.Instant, meter: RequestMeter
+        _ tag: Tag, to digest: Digest, at site: Site, seen: TagSighting?, deadline: ContinuousClock.Instant, meter: RequestMeter
     ) async throws(TransferError) -> TagWrite {
         let place = RegistryPlace(registry: site.registry, repository: site.repository, reference: tag.description)
-        let previous = if let seen { seen } else { try await look(tag, site, meter, deadline) }
+        let previous = if let seen { seen.digest } else { try await look(tag, site, meter, deadline) }
         if previous == digest { return TagWrite(tag: tag, previous: previous, written: false) }
         let manifest = try await manifest(digest, at: site)
         guard ContinuousClock.now < deadline else { throw .registry(.timedOut(place)) }
@@ -35,6 +50,10 @@ extension CopyEngine {
             // A collector took what we had brought: forget the artifact, so that the next attempt brings it again.
             try await forget(manifest, missing, site)
             throw .repairExhausted(place, missing)
+        }
+        let below = manifest.blobs.filter { !$0.mediaType.isForeignLayer }.map(\.digest)
+        do { try await memory.record([.manifest(digest, blobs: below)], server: site.server, repository: site.repository) } catch {
+            throw .memory("\(error)")
         }
         let now = try await look(tag, site, meter, nil)
         guard now == digest else { throw .tagMoved(place, expected: digest, found: now) }

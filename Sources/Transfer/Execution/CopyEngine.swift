@@ -1,3 +1,4 @@
+import Foundation
 public import OCI
 public import Registry
 import Synchronization
@@ -12,8 +13,14 @@ final class ByteCounter: Sendable {
 /// The copy engine: plans by what is known, then does what the plan says and repairs where belief was wrong.
 public struct CopyEngine: Sendable {
     let memory: any TransferMemory
+    /// Bounds the blobs in memory, of all transfers together: each takes some two MiB of buffers.
+    let relays: ConcurrencyLimiter
 
-    public init(memory: any TransferMemory) { self.memory = memory }
+    /// - Parameter relays: blobs on their way at once, in all transfers of this engine.
+    public init(memory: any TransferMemory, relays: Int = 16) {
+        self.memory = memory
+        self.relays = ConcurrencyLimiter(limit: relays)
+    }
 
     /// The plan that `copy` would follow now. Reads manifests where they are not known; writes nothing to any target.
     public func plan(
@@ -38,28 +45,47 @@ public struct CopyEngine: Sendable {
     /// Brings an artifact to all targets: blobs, child manifests, the root by digest. No tag is touched.
     ///
     /// A target that fails does not stop the others; the first failure is thrown when all have ended.
+    ///
+    /// - Parameter leavingRoot: the root is not written, since ``moveTag(_:to:at:seen:deadline:meter:)`` will write it under its tag:
+    ///   one request less. Not for several targets, where no tag may move before every root is in place.
     public func copy(
-        _ digest: Digest, from source: Site, to targets: [Site], progress: @escaping @Sendable (TransferProgress) -> Void
+        _ digest: Digest, from source: Site, to targets: [Site], leavingRoot: Bool = false,
+        progress: @escaping @Sendable (TransferProgress) -> Void
     ) async throws(TransferError) -> TransferReport {
         let sourceMeter = RequestMeter()
+        let began = ContinuousClock.now
         let (tree, plan) = try await plan(digest, from: source, to: targets, meter: sourceMeter)
         let runs = zip(targets, plan.targets).map { TargetRun(site: $0, tree: tree, plan: $1) }
-        let copier = BlobCopier(source: source, sourceMeter: sourceMeter, tracker: ProgressTracker(report: progress), bytesRead: ByteCounter())
+        let relay = BlobRelaying(
+            source: source, sourceMeter: sourceMeter, tracker: ProgressTracker(report: progress), bytesRead: ByteCounter(), places: relays,
+            kept: try await keptBlobs(tree, plan))
+        let copier = BlobCopier(relaying: relay, memory: memory, runs: runs, knownSince: began)
         var failures: BlobCopier.Failures
-        do throws(TransferError) { failures = try await transfer(runs, copier) } catch {
+        do throws(TransferError) { failures = try await transfer(runs, copier, leavingRoot) } catch {
             await rememberWhatWasDone(runs)
             throw error
         }
         for (index, run) in runs.enumerated() {
-            do throws(TransferError) { try await remember(run) } catch { failures[index] = failures[index] ?? error }
+            do throws(TransferError) { try await run.remember(in: memory) } catch { failures[index] = failures[index] ?? error }
         }
         if let first = failures.min(by: { $0.key < $1.key })?.value { throw first }
         var reports: [TargetReport] = []
         for run in runs { reports.append(await run.result) }
-        return TransferReport(targets: reports, sourceRequests: sourceMeter.requests, sourceBytes: copier.bytesRead.total)
+        return TransferReport(targets: reports, sourceRequests: sourceMeter.requests, sourceBytes: relay.bytesRead.total)
     }
 
-    private func transfer(_ runs: [TargetRun], _ copier: BlobCopier) async throws(TransferError) -> BlobCopier.Failures {
+    /// Configurations that were read to decide about the image need not be read again to send them.
+    private func keptBlobs(_ tree: ManifestTree, _ plan: CopyPlan) async throws(TransferError) -> [Digest: Data] {
+        let travelling = Set(plan.targets.flatMap(\.blobs).filter { $0.action == .copy }.map(\.descriptor.digest))
+        let configurations = tree.manifests.compactMap { manifest -> Digest? in
+            guard case .image(let config, _) = manifest.content, travelling.contains(config.digest) else { return nil }
+            return config.digest
+        }
+        guard !configurations.isEmpty else { return [:] }
+        do { return try await memory.smallBlobs(configurations) } catch { throw .memory("\(error)") }
+    }
+
+    private func transfer(_ runs: [TargetRun], _ copier: BlobCopier, _ leavingRoot: Bool) async throws(TransferError) -> BlobCopier.Failures {
         var failures: BlobCopier.Failures = [:]
         var needs: [Int: [BlobNeed]] = [:]
         let prepared = try await bounded(Array(runs.indices), width: runs.count) { index throws(TransferError) in
@@ -72,12 +98,12 @@ public struct CopyEngine: Sendable {
             }
         }
         if Task.isCancelled { throw .cancelled }
-        failures.merge(try await copier.copy(needs, to: runs)) { first, _ in first }
+        failures.merge(try await copier.copy(needs)) { first, _ in first }
         let failed = Set(failures.keys)
         let finished = try await bounded(runs.indices.filter { !failed.contains($0) }, width: runs.count) { index throws(TransferError) in
             let result = await outcome { () async throws(TransferError) in
-                try await runs[index].putManifests { needs throws(TransferError) in
-                    if let failure = try await copier.copy([index: needs], to: runs)[index] { throw failure }
+                try await runs[index].putManifests(leavingRoot: leavingRoot) { needs throws(TransferError) in
+                    if let failure = try await copier.copy([index: needs])[index] { throw failure }
                 }
             }
             return (index, result)
@@ -88,17 +114,10 @@ public struct CopyEngine: Sendable {
         return failures
     }
 
-    /// Writes down what was seen at a target: also when the transfer failed, so that the next attempt begins where this one ended.
-    private func remember(_ run: TargetRun) async throws(TransferError) {
-        let sightings = await run.takeSightings()
-        guard !sightings.isEmpty else { return }
-        do { try await memory.record(sightings, server: run.site.server, repository: run.site.repository) } catch { throw .memory("\(error)") }
-    }
-
     /// After a failure of the source, or a cancellation: that is the error to tell, whether or not the memory takes this.
     private func rememberWhatWasDone(_ runs: [TargetRun]) async {
         for run in runs {
-            do throws(TransferError) { try await remember(run) } catch { continue }
+            do throws(TransferError) { try await run.remember(in: memory) } catch { continue }
         }
     }
 

@@ -5,6 +5,8 @@ import Registry
 struct BlobNeed: Sendable {
     let descriptor: Descriptor
     var session: UploadSession?
+    /// It has to be sent, whatever is believed: the registry said that it is missing, or would not mount it.
+    var isCertain = false
 }
 
 /// One target's part of a transfer: what was done there, what was seen there.
@@ -18,7 +20,8 @@ actor TargetRun {
     private var ways: [Digest: (size: Int64, way: Way)] = [:]
     private var sightings: [Sighting] = []
     private var stored: Set<Digest>
-    private static let width = 16
+    /// Requests that are wished for at once; how many the registry gets is its client's limit.
+    private static let width = 64
 
     private enum Way { case present, mounted, copied }
 
@@ -44,10 +47,16 @@ actor TargetRun {
         return report
     }
 
-    /// What was seen since the last call.
-    func takeSightings() -> [Sighting] {
-        defer { sightings = [] }
-        return sightings
+    /// Writes down what was seen since the last call: also when the transfer failed, so that the next attempt begins where this one
+    /// ended.
+    func remember(in memory: any TransferMemory) async throws(TransferError) {
+        let seen = sightings
+        sightings = []
+        guard !seen.isEmpty else { return }
+        do { try await memory.record(seen, server: site.server, repository: site.repository) } catch {
+            sightings = seen + sightings
+            throw .memory("\(error)")
+        }
     }
 
     /// Mounts what can be mounted and answers what must be sent.
@@ -69,12 +78,13 @@ actor TargetRun {
         return needs.compactMap(\.self)
     }
 
-    /// Puts manifests of which blobs would have to be sent, before sending any: the registry names what it really misses.
+    /// Puts the manifests that the plan wants first, before any blob is sent: the registry names what it really misses.
     ///
     /// One request instead of a look at each blob. Where the first of them misses everything the repository is new, and the rest
     /// is not asked about.
     private func probe(_ actions: inout [Digest: CopyPlan.BlobAction]) async throws(TransferError) {
-        for manifest in tree.manifests where !stored.contains(manifest.digest) && manifest.blobs.contains(where: { actions[$0.digest] == .copy }) {
+        let first = Set(plan.manifests.filter(\.goesFirst).map(\.digest))
+        for manifest in tree.manifests where first.contains(manifest.digest) {
             switch try await put(manifest) {
             case .stored:
                 for blob in manifest.blobs where !blob.mediaType.isForeignLayer { actions[blob.digest] = .present }
@@ -87,6 +97,16 @@ actor TargetRun {
                 if sendable.allSatisfy({ named.contains($0.digest) }) { return }
             }
         }
+    }
+
+    /// Takes over what somebody else has sent to this server meanwhile; answers what must be sent after all.
+    func adopt(_ blob: Descriptor, heldBy holders: [BlobHolder]) async throws(TransferError) -> BlobNeed? {
+        if holders.contains(where: { $0.repository == site.repository }) {
+            notePresent(blob)
+            return nil
+        }
+        let candidates = CopyPlan.ranked(holders, for: PlanSite(server: site.server, repository: site.repository))
+        return try await mount(blob, from: candidates)
     }
 
     private func mount(_ blob: Descriptor, from candidates: [RepositoryName]) async throws(TransferError) -> BlobNeed? {
@@ -107,14 +127,18 @@ actor TargetRun {
                 sightings.append(.mountRefused(blob.digest, from: candidate))
             }
         }
-        return BlobNeed(descriptor: blob, session: session)
+        return BlobNeed(descriptor: blob, session: session, isCertain: true)
     }
 
     /// Writes the manifests that are not there yet, children first. What the registry misses is brought by `repair`, boundedly.
-    func putManifests(repair: @escaping @Sendable ([BlobNeed]) async throws(TransferError) -> Void) async throws(TransferError) {
-        let pending = tree.manifests.filter { !stored.contains($0.digest) }
+    ///
+    /// - Parameter leavingRoot: the root is written with its first tag.
+    func putManifests(
+        leavingRoot: Bool, repair: @escaping @Sendable ([BlobNeed]) async throws(TransferError) -> Void
+    ) async throws(TransferError) {
+        let pending = tree.manifests.filter { !stored.contains($0.digest) && !(leavingRoot && $0.digest == tree.root.digest) }
         let leaves = pending.filter { $0.children.isEmpty && $0.digest != tree.root.digest }
-        _ = try await bounded(leaves, width: 4) { [self] manifest throws(TransferError) in try await putRepairing(manifest, repair) }
+        _ = try await bounded(leaves, width: Self.width) { [self] manifest throws(TransferError) in try await putRepairing(manifest, repair) }
         for manifest in pending where !manifest.children.isEmpty || manifest.digest == tree.root.digest {
             try await putRepairing(manifest, repair)
         }
@@ -134,7 +158,7 @@ actor TargetRun {
                 lastMissing = named
                 sightings += named.map(Sighting.blobGone)
                 let blobs = manifest.blobs.filter { !$0.mediaType.isForeignLayer && (named.isEmpty || named.contains($0.digest)) }
-                try await repair(blobs.map { BlobNeed(descriptor: $0) })
+                try await repair(blobs.map { BlobNeed(descriptor: $0, isCertain: true) })
                 for child in manifest.children where named.isEmpty || named.contains(child.digest) {
                     guard let childManifest = tree.manifests.first(where: { $0.digest == child.digest }) else { continue }
                     stored.remove(child.digest)
@@ -151,7 +175,7 @@ actor TargetRun {
         if case .missingContent(let named, _) = try await put(manifest) {
             sightings += named.map(Sighting.blobGone)
             let blobs = manifest.blobs.filter { !$0.mediaType.isForeignLayer && (named.isEmpty || named.contains($0.digest)) }
-            try await repair(blobs.map { BlobNeed(descriptor: $0) })
+            try await repair(blobs.map { BlobNeed(descriptor: $0, isCertain: true) })
             guard case .stored = try await put(manifest) else {
                 throw .repairExhausted(RegistryPlace(registry: site.registry, repository: site.repository, reference: manifest.digest.description), named)
             }

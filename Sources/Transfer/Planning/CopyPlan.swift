@@ -28,6 +28,8 @@ public struct CopyPlan: Sendable, Hashable {
         public let size: Int
         /// Believed to be there: nothing to do.
         public let isPresent: Bool
+        /// Put before any of its blobs is sent: one request, and the registry names what it really misses.
+        public let goesFirst: Bool
     }
 
     public struct TargetPlan: Sendable, Hashable {
@@ -54,6 +56,8 @@ public struct PlanSite: Sendable, Hashable {
 extension CopyPlan {
     /// Most repositories that are tried for a mount.
     static let mountCandidates = 3
+    /// What must be about to travel, in bytes, for the question to be worth its request.
+    static let worthAsking: Int64 = 1 << 20
 
     /// Makes the plan: a pure function of the tree, the places and what is believed.
     ///
@@ -76,8 +80,13 @@ extension CopyPlan {
                 descriptor: descriptor,
                 action: proven.contains(descriptor.digest) ? .present : action(for: descriptor, source, target, known.holders[descriptor.digest] ?? []))
         }
-        let manifests = tree.manifests.map {
-            ManifestStep(digest: $0.digest, mediaType: $0.mediaType, size: $0.bytes.count, isPresent: present.contains($0.digest))
+        let travelling = Set(blobs.filter { $0.action == .copy }.map(\.descriptor.digest))
+        let manifests = tree.manifests.map { manifest in
+            let bytes = manifest.blobs.filter { travelling.contains($0.digest) }.reduce(0) { $0 + $1.size }
+            let isPresent = present.contains(manifest.digest)
+            return ManifestStep(
+                digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.count, isPresent: isPresent,
+                goesFirst: !isPresent && bytes >= worthAsking)
         }
         return TargetPlan(blobs: blobs, manifests: manifests)
     }
@@ -93,13 +102,19 @@ extension CopyPlan {
             candidates.removeAll { $0.repository == source.repository }
             candidates.append(BlobHolder(repository: source.repository, isCommitted: true))
         }
-        let ranked = candidates.sorted { rank($0, target, source) > rank($1, target, source) }
-        return ranked.isEmpty ? .copy : .mount(from: ranked.prefix(mountCandidates).map(\.repository))
+        let best = ranked(candidates, for: target, from: source)
+        return best.isEmpty ? .copy : .mount(from: best)
+    }
+
+    /// The best repositories to mount from, at most ``mountCandidates``.
+    static func ranked(_ holders: [BlobHolder], for target: PlanSite, from source: PlanSite? = nil) -> [RepositoryName] {
+        let sorted = holders.sorted { rank($0, target, source) > rank($1, target, source) }
+        return sorted.prefix(mountCandidates).map(\.repository)
     }
 
     /// The source first, then committed holders, then those nearest by path; names break ties, so that a plan is always the same.
-    private static func rank(_ holder: BlobHolder, _ target: PlanSite, _ source: PlanSite) -> (Int, Int, Int, String) {
-        let isSource = source.server == target.server && holder.repository == source.repository
+    private static func rank(_ holder: BlobHolder, _ target: PlanSite, _ source: PlanSite?) -> (Int, Int, Int, String) {
+        let isSource = source?.server == target.server && holder.repository == source?.repository
         return (isSource ? 1 : 0, holder.isCommitted ? 1 : 0, holder.repository.commonComponents(with: target.repository), holder.repository.description)
     }
 }

@@ -83,12 +83,10 @@ public struct TreeReader: Sendable {
     }
 
     private func read(_ digests: [Digest], from source: Site, _ meter: RequestMeter?) async throws(TransferError) -> [Manifest] {
-        var known: [Digest: Manifest] = [:]
-        for digest in digests {
-            do { known[digest] = try await memory.manifest(digest) } catch { throw .memory("\(error)") }
-        }
+        var known: [Digest: Manifest]
+        do { known = try await memory.manifests(digests) } catch { throw .memory("\(error)") }
         let missing = digests.filter { known[$0] == nil }
-        let fetched = try await bounded(missing, width: 4) { digest throws(TransferError) in
+        let fetched = try await bounded(missing, width: 32) { digest throws(TransferError) in
             do throws(RegistryError) { return try await source.client.manifest(source.repository, .digest(digest), meter: meter) } catch {
                 if case .notFound(let place, _) = error { throw .missingAtSource(place, digest) }
                 throw .registry(error)

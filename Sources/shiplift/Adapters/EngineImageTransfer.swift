@@ -64,7 +64,8 @@ struct EngineImageTransfer: ImageTransfer {
         let report: TransferReport
         let (source, targets) = (try source(order), try targets(order))
         do throws(TransferError) {
-            report = try await engine.copy(order.digest, from: source, to: targets) { moved in
+            // With one target, the first tag's write brings the root; with several, no tag moves before every root is in place.
+            report = try await engine.copy(order.digest, from: source, to: targets, leavingRoot: targets.count == 1 && !order.tags.isEmpty) { moved in
                 progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))
             }
         } catch { throw PromotionFailure(error) }
@@ -81,16 +82,14 @@ struct EngineImageTransfer: ImageTransfer {
             let meter = RequestMeter()
             for tag in order.tags {
                 let write: TagWrite
-                // A sighting of moments ago spares a look only where nothing is to be written.
-                let seen = recent.digest(.tag(tag), at: site)
                 do {
                     write = try await engine.moveTag(
-                        tag, to: order.digest, at: site, seen: seen == order.digest ? seen : nil, deadline: deadline, meter: meter)
+                        tag, to: order.digest, at: site, seen: recentSighting(of: tag, order.digest, site), deadline: deadline, meter: meter)
                 } catch {
                     recent.forget(.tag(tag), at: site)
                     throw PromotionFailure(error)
                 }
-                recent.note(.tag(tag), order.digest, at: site)
+                recent.note(.tag(tag), .names(order.digest), at: site)
                 moves.append(
                     TagMove(
                         target: TargetRepository(registry: site.registry, repository: site.repository), tag: tag, previous: write.previous,
@@ -103,10 +102,18 @@ struct EngineImageTransfer: ImageTransfer {
         return TagCommit(moves: moves, report: CopyReport(targets: tallies, seconds: began.duration(to: .now) / .seconds(1)))
     }
 
+    /// The look that decided about the tag counts as the look before its write, while it is fresh; where nothing is to be written, a
+    /// little longer.
+    private func recentSighting(of tag: Tag, _ digest: Digest, _ site: Site) -> TagSighting? {
+        if let fresh = recent.sighting(.tag(tag), at: site, within: .seconds(1)) { return fresh }
+        let seen = recent.sighting(.tag(tag), at: site)
+        return seen == .names(digest) ? seen : nil
+    }
+
     private func source(_ order: TransferOrder) throws(PromotionFailure) -> Site {
         for definition in order.from.registries {
             let site = try sites.site(order.image, in: definition)
-            if recent.digest(.digest(order.digest), at: site) != nil { return site }
+            if recent.holds(order.digest, at: site) { return site }
         }
         guard let first = order.from.registries.first else { throw PromotionFailure(.configuration, "environment \(order.from.name) has no registry") }
         return try sites.site(order.image, in: first)

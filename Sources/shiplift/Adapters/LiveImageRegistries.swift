@@ -14,6 +14,7 @@ struct LiveImageRegistries: ImageRegistries {
     let content: PostgresContentMemory
     let catalog: any Catalog
     let recent: RecentSightings
+    let absent = AbsentTags()
     let logger: Logger
 
     func resolve(
@@ -22,22 +23,46 @@ struct LiveImageRegistries: ImageRegistries {
         var failure: PromotionFailure?
         for definition in environment.registries {
             let site = try sites.site(image, in: definition)
-            if case .digest(let digest) = reference, recent.digest(reference, at: site) == digest {
+            if case .digest(let digest) = reference, recent.holds(digest, at: site) {
                 return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: digest)
             }
             let meter = RequestMeter()
             defer { tally.add(meter.requests) }
             do throws(RegistryError) {
-                let head = try await site.client.headManifest(site.repository, reference, meter: meter)
-                try await noteTag(reference, head?.digest, image, environment, definition, site)
-                if let head {
-                    recent.note(.digest(head.digest), head.digest, at: site)
-                    return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: head.digest)
+                let digest = try await look(reference, definition, site, meter)
+                try await noteTag(reference, digest, image, environment, definition, site)
+                if let digest {
+                    recent.note(.digest(digest), .names(digest), at: site)
+                    return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: digest)
                 }
             } catch { failure = failure ?? PromotionFailure(error) }
         }
         if let failure { throw failure }
         return nil
+    }
+
+    /// A tag whose manifest we have is asked for its digest alone; any other for its manifest, which would have to be read next.
+    private func look(
+        _ reference: ManifestReference, _ definition: RegistryDefinition, _ site: Site, _ meter: RequestMeter
+    ) async throws(RegistryError) -> Digest? {
+        guard case .tag(let tag) = reference, await !isKept(tag, definition, site) else {
+            return try await site.client.headManifest(site.repository, reference, meter: meter)?.digest
+        }
+        let manifest: Manifest
+        do throws(RegistryError) { manifest = try await site.client.manifest(site.repository, reference, meter: meter) } catch {
+            if case .notFound = error { return nil }
+            throw error
+        }
+        do { try await memory.keep([manifest]) } catch {
+            logger.warning("a manifest could not be kept", metadata: ["error": "\(error)", "registry": "\(definition.name)"])
+        }
+        return manifest.digest
+    }
+
+    private func isKept(_ tag: Tag, _ definition: RegistryDefinition, _ site: Site) async -> Bool {
+        do { return try await content.keepsManifest(of: tag, target: TargetRepository(registry: definition.name, repository: site.repository)) } catch {
+            return false
+        }
     }
 
     /// The record of what was seen is no condition of the look itself.
@@ -57,7 +82,9 @@ struct LiveImageRegistries: ImageRegistries {
         }
     }
 
-    func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts {
+    func facts(
+        of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+    ) async throws(PromotionFailure) -> ArtifactFacts {
         guard let definition = environment.registries.first else {
             throw PromotionFailure(.configuration, "environment \(environment.name) has no registry")
         }
@@ -72,10 +99,14 @@ struct LiveImageRegistries: ImageRegistries {
         var created: String?
         for manifest in tree.manifests {
             guard case .image(let config, _) = manifest.content, config.mediaType.isImageConfig, declared[manifest.digest]?.isUnknown != true else { continue }
-            let configuration = try await configuration(config, site, meter)
-            platforms.append(
-                PlatformFacts(platform: declared[manifest.digest] ?? configuration.platform, labels: configuration.labels, user: configuration.user))
-            created = created ?? configuration.created
+            let platform = declared[manifest.digest]
+            if needs.configurations || (needs.platforms && platform == nil) {
+                let configuration = try await configuration(config, site, meter)
+                platforms.append(PlatformFacts(platform: platform ?? configuration.platform, labels: configuration.labels, user: configuration.user))
+                created = created ?? configuration.created
+            } else if let platform {
+                platforms.append(PlatformFacts(platform: platform, labels: [:], user: nil))
+            }
         }
         return ArtifactFacts(
             mediaType: tree.root.mediaType, artifactType: tree.root.artifactType, annotations: tree.root.annotations, platforms: platforms,
@@ -107,11 +138,12 @@ struct LiveImageRegistries: ImageRegistries {
             let meter = RequestMeter()
             defer { tally.add(meter.requests) }
             do throws(RegistryError) {
-                let head = try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
+                let began = ContinuousClock.now
+                let isAbsent = await absent.contains(tag, at: site, meter: meter)
+                let head = isAbsent ? nil : try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
                 try await noteTag(.tag(tag), head?.digest, image, environment, definition, site)
-                guard let head else { continue }
-                recent.note(.tag(tag), head.digest, at: site)
-                found.append((target, head.digest))
+                recent.note(.tag(tag), TagSighting(head?.digest), at: site, when: began)
+                if let head { found.append((target, head.digest)) }
             } catch { throw PromotionFailure(error) }
         }
         return found

@@ -12,24 +12,27 @@ final class RecentSightings: Sendable {
 
     private static let life = Duration.seconds(5)
     private static let limit = 10_000
-    private let seen = Mutex<[Key: (digest: Digest, at: ContinuousClock.Instant)]>([:])
+    private let seen = Mutex<[Key: (sighting: TagSighting, at: ContinuousClock.Instant)]>([:])
 
-    func note(_ reference: ManifestReference, _ digest: Digest, at site: Site) {
-        let now = ContinuousClock.now
+    func note(_ reference: ManifestReference, _ sighting: TagSighting, at site: Site, when: ContinuousClock.Instant = .now) {
         seen.withLock { seen in
-            if seen.count >= Self.limit { seen = seen.filter { $0.value.at.duration(to: now) < Self.life } }
-            if seen.count < Self.limit { seen[Key(server: site.server, repository: site.repository, reference: reference)] = (digest, now) }
+            if seen.count >= Self.limit { seen = seen.filter { $0.value.at.duration(to: when) < Self.life } }
+            if seen.count < Self.limit { seen[Key(server: site.server, repository: site.repository, reference: reference)] = (sighting, when) }
         }
     }
 
-    func digest(_ reference: ManifestReference, at site: Site) -> Digest? {
+    /// What was seen at most `age` ago.
+    func sighting(_ reference: ManifestReference, at site: Site, within age: Duration = life) -> TagSighting? {
         seen.withLock { seen in
             guard let found = seen[Key(server: site.server, repository: site.repository, reference: reference)],
-                found.at.duration(to: .now) < Self.life
+                found.at.duration(to: .now) < min(age, Self.life)
             else { return nil }
-            return found.digest
+            return found.sighting
         }
     }
+
+    /// Whether the digest was seen there.
+    func holds(_ digest: Digest, at site: Site) -> Bool { sighting(.digest(digest), at: site) == .names(digest) }
 
     func forget(_ reference: ManifestReference, at site: Site) {
         seen.withLock { $0[Key(server: site.server, repository: site.repository, reference: reference)] = nil }

@@ -46,6 +46,7 @@ final class RegistrySites: Sendable {
             connection.tls = TLSSettings(
                 caFile: definition.caFile, clientCertificateFile: definition.clientCertificateFile, clientKeyFile: definition.clientKeyFile)
             connection.bytesPerSecond = definition.limits.bytesPerSecond
+            connection.maximumConnectionsPerHost = max(32, definition.limits.concurrency)
             connection.proxy = try definition.proxy.map(Self.proxy)
             let reference = definition.credentials
             let url = definition.url

@@ -6,11 +6,26 @@ import Transfer
 /// The copy engine's memory in PostgreSQL.
 struct StoredTransferMemory: TransferMemory {
     let content: PostgresContentMemory
+    let claims: PostgresUploadClaims
 
-    func manifest(_ digest: Digest) async throws -> Manifest? {
-        guard let kept = try await content.manifest(digest) else { return nil }
-        return try Manifest(bytes: kept.bytes, servedAs: kept.mediaType, expected: digest)
+    func manifests(_ digests: [Digest]) async throws -> [Digest: Manifest] {
+        var found: [Digest: Manifest] = [:]
+        for kept in try await content.manifests(digests) {
+            found[kept.digest] = try Manifest(bytes: kept.bytes, servedAs: kept.mediaType, expected: kept.digest)
+        }
+        return found
     }
+
+    func smallBlobs(_ digests: [Digest]) async throws -> [Digest: Data] { try await content.smallBlobs(digests) }
+
+    func claim(_ blobs: [Digest], server: String, by sender: UUID, knownFor age: Duration) async throws -> UploadClaim {
+        let (granted, arrived) = try await claims.claim(blobs, server: server, sender: sender, age: age / .seconds(1))
+        return UploadClaim(granted: granted, arrived: arrived)
+    }
+
+    func renewClaims(of sender: UUID) async throws { try await claims.renew(sender: sender) }
+
+    func release(_ blobs: [Digest], server: String, by sender: UUID) async throws { try await claims.release(blobs, server: server, sender: sender) }
 
     func keep(_ manifests: [Manifest]) async throws { try await content.keep(manifests) }
 

@@ -2,13 +2,26 @@ import APIModel
 import Foundation
 
 /// What a pipeline branches on.
-enum ExitStatus: Int32, Error {
+enum ExitStatus: Int32, Error, Comparable {
     case done = 0
     case usage = 2
     case denied = 3
     case failed = 4
     /// Still waiting or running when the time was over.
     case pending = 5
+
+    /// How bad it is for a pipeline: denied and failed outrank what may still succeed.
+    static func < (lhs: ExitStatus, rhs: ExitStatus) -> Bool { lhs.severity < rhs.severity }
+
+    private var severity: Int {
+        switch self {
+        case .done: 0
+        case .pending: 1
+        case .denied: 2
+        case .failed: 3
+        case .usage: 4
+        }
+    }
 
     init(state: String) {
         switch state {

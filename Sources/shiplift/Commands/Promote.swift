@@ -6,16 +6,17 @@ import Foundation
 /// `shiplift promote`
 struct Promote: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Promotes an image from one environment to another.",
+        abstract: "Promotes an image, or several, from one environment to another.",
         discussion: """
             Examples:
               shiplift promote shop/api:1.4.2 --from dev --to test --wait
               shiplift promote shop/api@sha256:4f5e… --from staging --to production --target-tag 1.4.2 --wait --timeout 600
               shiplift promote shop/api:1.4.2 --from staging --to production --dry-run -o json
+              shiplift promote shop/api:1.4.2 shop/web:2.0.1 --from staging --to production --wait
             """)
 
-    @Argument(help: "IMAGE:TAG or IMAGE@DIGEST.")
-    var image: ImageArgument
+    @Argument(help: "IMAGE:TAG or IMAGE@DIGEST; several go in one call, each for itself.")
+    var images: [ImageArgument]
     @Option(help: "The environment it is in.")
     var from: String
     @Option(help: "The environment it shall be in.")
@@ -34,17 +35,30 @@ struct Promote: AsyncParsableCommand {
     var idempotencyKey: String?
     @OptionGroup var service: ServiceOptions
 
+    func validate() throws {
+        if images.isEmpty { throw ValidationError("name at least one image") }
+        if dryRun, images.count > 1 { throw ValidationError("a dry run is about one image") }
+    }
+
     func run() async throws {
         let client = try service.client()
-        let body = PromotionRequestBody(
-            image: image.image, from: from, to: to, tag: image.tag, digest: image.digest, targetTags: targetTag.isEmpty ? nil : targetTag, reason: reason,
-            dryRun: dryRun ? true : nil)
-        if dryRun { return try await show(client, body) }
+        if dryRun { return try await show(client, body(images[0])) }
         var fields: [(String, String)] = []
         if let idempotencyKey { fields.append(("Idempotency-Key", idempotencyKey)) }
-        if wait { fields.append(("Prefer", "wait=1")) }
-        let promotion: PromotionResource = try await client.post("/v1/promotions", body, fields: fields)
-        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: wait, timeout: timeout)
+        let follow = Follow(client: client, isJSON: service.isJSON)
+        if wait { fields.append(("Prefer", "wait=\(follow.patience(timeout))")) }
+        guard images.count > 1 else {
+            let promotion: PromotionResource = try await client.post("/v1/promotions", body(images[0]), fields: fields)
+            return try await follow.end(of: promotion, wait: wait, timeout: timeout)
+        }
+        let batch: PromotionBatchResource = try await client.post("/v1/promotions/batch", PromotionBatchBody(items: images.map(body)), fields: fields)
+        try await follow.end(of: batch, asked: images.map(\.description), wait: wait, timeout: timeout)
+    }
+
+    private func body(_ image: ImageArgument) -> PromotionRequestBody {
+        PromotionRequestBody(
+            image: image.image, from: from, to: to, tag: image.tag, digest: image.digest, targetTags: targetTag.isEmpty ? nil : targetTag, reason: reason,
+            dryRun: dryRun ? true : nil)
     }
 
     private func show(_ client: APIClient, _ body: PromotionRequestBody) async throws {
@@ -65,15 +79,50 @@ struct Follow {
     let client: APIClient
     let isJSON: Bool
 
-    func end(of promotion: PromotionResource, wait: Bool, timeout: Int) async throws {
+    /// Seconds that one request may wait: a terminal wants to see progress.
+    func patience(_ left: Int) -> Int { max(0, min(left, Output.isTerminal && !isJSON ? 1 : 30)) }
+
+    private func settled(_ promotion: PromotionResource, wait: Bool, until deadline: ContinuousClock.Instant) async throws -> PromotionResource {
         var current = promotion
-        let deadline = ContinuousClock.now + .seconds(timeout)
         while wait, !current.isFinal, ContinuousClock.now < deadline {
             if !isJSON { Output.progress(current) }
-            let data = try await client.send(.get, "/v1/promotions/\(current.id)", fields: [("Prefer", "wait=1")])
+            let left = Int(ContinuousClock.now.duration(to: deadline).components.seconds)
+            let data = try await client.send(.get, "/v1/promotions/\(current.id)", fields: [("Prefer", "wait=\(patience(left))")])
             current = try APIJSON.decoder().decode(PromotionResource.self, from: data)
         }
         if !isJSON { Output.endProgress() }
+        return current
+    }
+
+    /// Follows each of a batch; the exit status is the worst of them.
+    func end(of batch: PromotionBatchResource, asked: [String], wait: Bool, timeout: Int) async throws {
+        let deadline = ContinuousClock.now + .seconds(timeout)
+        var items = batch.items
+        var worst = ExitStatus.done
+        for index in items.indices {
+            if let promotion = items[index].promotion {
+                let end = try await settled(promotion, wait: wait, until: deadline)
+                items[index].promotion = end
+                if wait || end.isFinal { worst = max(worst, ExitStatus(state: end.state)) }
+            } else {
+                worst = max(worst, .failed)
+            }
+        }
+        if isJSON {
+            try Output.json(PromotionBatchResource(items: items))
+        } else {
+            Output.table(
+                ["IMAGE", "STATE", "ID", "NOTE"],
+                zip(asked, items).map { name, item in
+                    let note = item.problem?.detail ?? item.promotion?.failure?.message ?? item.promotion?.decision.map { $0.outcome == "allow" ? "" : $0.summary }
+                    return [name, item.promotion?.state ?? "refused", item.promotion?.id ?? "–", note ?? ""]
+                })
+        }
+        if worst != .done { throw worst }
+    }
+
+    func end(of promotion: PromotionResource, wait: Bool, timeout: Int) async throws {
+        let current = try await settled(promotion, wait: wait, until: .now + .seconds(timeout))
         if isJSON { try Output.json(current) } else { Output.promotion(current) }
         guard wait || current.isFinal else { return }
         let status = ExitStatus(state: current.state)

@@ -64,6 +64,9 @@ struct ShipliftService {
 
     private func serve(_ database: PostgresConfiguration, _ embedded: EmbeddedPostgres?) async throws {
         let pool = PostgresPool(configuration: database, logger: logger)
+        var hints = database
+        hints.commitsWaitForDisk = false
+        let hintPool = PostgresPool(configuration: hints, logger: logger)
         let http = try HTTPClient(logger: logger)
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
         try await trail.ensureMonths()
@@ -74,7 +77,7 @@ struct ShipliftService {
         try await policies.reload()
         let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
         try await makeFirstToken(tokens)
-        let core = core(pool, http, catalog, policies, database)
+        let core = core(pool, hintPool, http, catalog, policies, database)
         let services = APIServices(
             promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, trail: trail, tokens: tokens,
             checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
@@ -89,15 +92,15 @@ struct ShipliftService {
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         do { try await group.run() } catch {
-            await close(pool, http)
+            await close([pool, hintPool], http)
             throw error
         }
-        await close(pool, http)
+        await close([pool, hintPool], http)
     }
 
-    private func close(_ pool: PostgresPool, _ http: HTTPClient) async {
+    private func close(_ pools: [PostgresPool], _ http: HTTPClient) async {
         await http.shutdown()
-        await pool.shutdown()
+        for pool in pools { await pool.shutdown() }
     }
 
     private struct Core {
@@ -109,22 +112,24 @@ struct ShipliftService {
     }
 
     private func core(
-        _ pool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: FolderPolicySource, _ database: PostgresConfiguration
+        _ pool: PostgresPool, _ hintPool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: FolderPolicySource,
+        _ database: PostgresConfiguration
     ) -> Core {
-        let content = PostgresContentMemory(pool: pool)
-        let memory = StoredTransferMemory(content: content)
+        let content = PostgresContentMemory(pool: hintPool)
+        let memory = StoredTransferMemory(content: content, claims: PostgresUploadClaims(pool: hintPool))
         let sites = RegistrySites(http: http, logger: logger)
         let recent = RecentSightings()
-        let registries = LiveImageRegistries(sites: sites, memory: memory, content: content, catalog: catalog, recent: recent, logger: logger)
+        let registries = LiveImageRegistries(sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, logger: logger)
         let transfer = EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent)
         let store = PostgresPromotionStore(pool: pool)
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
+        let changes = PromotionChanges()
         let promotions = Promotions(
-            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs,
+            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs, changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs,
+            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs, changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
         settings.concurrency = configuration.concurrency

@@ -22,8 +22,8 @@ public final class DockerRegistry: Sendable {
 
     public let folder: URL
     public let port: Int
-    private let process: Process
-    private let log: Mutex<String>
+    private let process: ChildProcess
+    private let logs: TemporaryFolder
 
     public var host: String { "127.0.0.1:\(port)" }
 
@@ -38,38 +38,25 @@ public final class DockerRegistry: Sendable {
         folder = FileManager.default.temporaryDirectory.appending(path: "docker-registry-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try Data(try Self.configuration(setup, folder).utf8).write(to: folder.appending(path: "config.yml"))
-        process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/docker-registry")
-        process.arguments = ["serve", folder.appending(path: "config.yml").path]
-        process.environment = ["OTEL_TRACES_EXPORTER": "none"]
-        let output = Pipe()
-        process.standardError = output
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        var text = ""
-        var found: Int?
-        while found == nil {
-            let piece = output.fileHandleForReading.availableData
-            guard !piece.isEmpty else { throw NotReady(description: text) }
-            text += String(decoding: piece, as: UTF8.self)
-            // It says itself where it listens: port 0 lets the kernel choose.
-            found = text.firstMatch(of: /listening on 127\.0\.0\.1:(\d+)/).flatMap { Int($0.output.1) }
-        }
-        port = found ?? 0
-        log = Mutex(text)
-        Thread.detachNewThread { [weak self] in
-            while true {
-                let piece = output.fileHandleForReading.availableData
-                guard !piece.isEmpty else { return }
-                self?.log.withLock { $0 += String(decoding: piece, as: UTF8.self) }
-            }
+        logs = try TemporaryFolder()
+        let process = try ChildProcess(
+            "docker-registry", ["serve", folder.appending(path: "config.yml").path], environment: ["OTEL_TRACES_EXPORTER": "none"], logs: logs, name: "registry")
+        self.process = process
+        // It says itself where it listens: port 0 lets the kernel choose.
+        port = try blockingValue("docker-registry's port", within: .seconds(30)) {
+            try process.checkRunning()
+            let text = try String(contentsOf: process.standardError, encoding: .utf8)
+            return text.firstMatch(of: /listening on 127\.0\.0\.1:(\d+)/).flatMap { Int($0.output.1) }
         }
     }
 
+    /// Nothing it holds is needed any more: it is killed.
     public func stop() {
-        process.terminate()
-        process.waitUntilExit()
-        do { try FileManager.default.removeItem(at: folder) } catch { print("\(folder.path) stays behind: \(error)") }
+        do {
+            try process.stop(with: SIGKILL)
+            try FileManager.default.removeItem(at: folder)
+        } catch { print("\(folder.path) stays behind: \(error)") }
+        logs.remove()
     }
 
     private static func configuration(_ setup: Setup, _ folder: URL) throws -> String {
@@ -87,7 +74,7 @@ public final class DockerRegistry: Sendable {
         }
         if let user = setup.user {
             let file = folder.appending(path: "htpasswd")
-            try run("/usr/bin/htpasswd", ["-cbB", "-C", "4", file.path, user.name, user.password])
+            try Tool.checked("htpasswd", ["-cbB", "-C", "4", file.path, user.name, user.password])
             text += "\nauth: {htpasswd: {realm: test, path: \(file.path)}}"
         } else if let tokens = setup.tokens {
             text += "\nauth: {token: {realm: '\(tokens.realm)', service: \(tokens.service), issuer: \(tokens.issuer), rootcertbundle: \(tokens.authority)}}"
@@ -95,16 +82,6 @@ public final class DockerRegistry: Sendable {
         return text + "\n"
     }
 
-    static func run(_ program: String, _ arguments: [String]) throws {
-        let tool = Process()
-        tool.executableURL = URL(filePath: program)
-        tool.arguments = arguments
-        tool.standardError = FileHandle.nullDevice
-        tool.standardOutput = FileHandle.nullDevice
-        try tool.run()
-        tool.waitUntilExit()
-        guard tool.terminationStatus == 0 else { throw NotReady(description: "\(program) ended with \(tool.terminationStatus)") }
-    }
 }
 
 extension DockerRegistry {

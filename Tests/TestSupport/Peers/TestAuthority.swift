@@ -25,5 +25,5 @@ public final class TestAuthority: Sendable {
         do { try FileManager.default.removeItem(at: folder) } catch { print("\(folder.path) stays behind: \(error)") }
     }
 
-    func openssl(_ arguments: [String]) throws { try DockerRegistry.run("/usr/bin/openssl", arguments) }
+    func openssl(_ arguments: [String]) throws { try Tool.checked("openssl", arguments) }
 }

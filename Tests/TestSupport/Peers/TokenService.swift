@@ -26,8 +26,8 @@ public final class TokenService: Sendable {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let key = folder.appending(path: "key.pem")
         let certificate = folder.appending(path: "certificate.pem")
-        try DockerRegistry.run(
-            "/usr/bin/openssl",
+        try Tool.checked(
+            "openssl",
             ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=tokens", "-days", "2", "-keyout", key.path, "-out", certificate.path])
         let pem = try String(contentsOf: certificate, encoding: .utf8)
         let der = pem.split(separator: "\n").filter { !$0.hasPrefix("-") }.joined()
@@ -100,7 +100,7 @@ public final class TokenService: Sendable {
         let input = folder.appending(path: "\(UUID())")
         let output = folder.appending(path: "\(UUID())")
         try Data(text.utf8).write(to: input)
-        try DockerRegistry.run("/usr/bin/openssl", ["dgst", "-sha256", "-sign", key.path, "-out", output.path, input.path])
+        try Tool.checked("openssl", ["dgst", "-sha256", "-sign", key.path, "-out", output.path, input.path])
         return text + "." + encoded(try Data(contentsOf: output))
     }
 

@@ -13,7 +13,7 @@ public final class ChildProcess: Sendable {
     /// - Parameters:
     ///   - user: whom it runs as, where we are root; `nil` leaves the user as it is.
     ///   - deathSignal: what it gets when we die.
-    init(
+    public init(
         _ program: String, _ arguments: [String], environment: [String: String], logs: TemporaryFolder, name: String, user: String? = nil,
         deathSignal: Int32 = SIGKILL
     ) throws {
@@ -42,12 +42,12 @@ public final class ChildProcess: Sendable {
 
     /// Waits for its end; blocks.
     @discardableResult
-    func waitForExit(within limit: Duration = .seconds(20)) throws -> ExitStatus {
+    public func waitForExit(within limit: Duration = .seconds(20)) throws -> ExitStatus {
         try blockingValue("the end of \(name)", within: limit) { exitStatus }
     }
 
     /// Asks it to stop with `number` and, where it does not, kills it; blocks.
-    func stop(with number: Int32 = SIGTERM, within limit: Duration = .seconds(10)) throws {
+    public func stop(with number: Int32 = SIGTERM, within limit: Duration = .seconds(10)) throws {
         signal(number)
         do { try waitForExit(within: limit) } catch {
             signal(SIGKILL)
@@ -63,7 +63,7 @@ public final class ChildProcess: Sendable {
         }.joined(separator: "\n")
     }
 
-    func checkRunning() throws {
+    public func checkRunning() throws {
         if let exitStatus { throw HarnessError.serverExited(name: name, status: exitStatus, log: logTail()) }
     }
 

@@ -11,9 +11,9 @@ public struct ToolResult: Sendable {
 public enum Tool {
     /// Runs a program on a thread of its own.
     public static func run(
-        _ program: String, _ arguments: [String], environment: [String: String] = [:], within limit: Duration = .seconds(60)
+        _ program: String, _ arguments: [String], environment: [String: String] = [:], user: String? = nil, within limit: Duration = .seconds(60)
     ) async throws -> ToolResult {
-        try await onOwnThread { try blocking(program, arguments, environment: environment, within: limit) }
+        try await onOwnThread { try blocking(program, arguments, environment: environment, user: user, within: limit) }
     }
 
     /// Runs a program that has to succeed and answers what it printed.
