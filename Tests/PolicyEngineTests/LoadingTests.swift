@@ -78,7 +78,7 @@ struct LoadingTests {
         #expect(eu.caFile == "ca.pem" && eu.clientCertificateFile == "c.pem" && eu.clientKeyFile == "k.pem")
         #expect(eu.proxy?.url == "http://proxy.example.test:3128" && eu.proxy?.credentialsEnvironment == "PROXY")
         #expect(eu.additionalHosts == ["auth.example.test", "*.storage.example.test"])
-        #expect(eu.limits == RegistryDefinition.Limits(concurrency: 4, bytesPerSecond: 100_000) && registries[1].limits.concurrency == 8)
+        #expect(eu.limits == RegistryDefinition.Limits(concurrency: 4, bytesPerSecond: 100_000) && registries[1].limits == RegistryDefinition.Limits())
         #expect(!eu.plainHTTP && registries[1].plainHTTP)
         #expect(environment.isImmutable(release) && !environment.isImmutable(plain))
     }
