@@ -1,3 +1,4 @@
+import Foundation
 import OCI
 import Testing
 
@@ -6,30 +7,70 @@ import Testing
 /// What must hold for any policies and any facts. The seeds are fixed: a failure can be had again.
 @Suite("Properties of decisions")
 struct PropertyTests {
-    private static let rules = [
-        "tags: { semver: \"^1\" }", "tags: { prerelease: false }", "tags: { target: [stable] }", "tags: { target: [\"{semver.major}\"] }",
-        "tags: { existing: same-digest }", "tags: { exclude: [\"*-rc*\"] }",
+    /// What can only close a step.
+    private static let gates = [
+        "tags: { semver: \"^1\" }", "tags: { prerelease: false }", "tags: { existing: same-digest }", "tags: { exclude: [\"*-rc*\"] }",
         "platforms: { require: [linux/amd64] }", "platforms: { require: [linux/arm64] }", "labels: { require: { a: x } }",
-        "labels: { require: { a: \"*\" } }", "",
+        "labels: { require: { a: \"*\" } }", "", "gates: [{ soak: { for: 24h } }]", "gates: [{ path: { through: all } }]",
+        "gates: [{ approvals: { from: [managers] } }]", "gates: [{ evidence: { kind: e2e } }]",
+        "gates: [{ signatures: { by: [build], missing: wait } }]",
+        "gates: [{ vulnerabilities: { below: high } }]", "gates: [{ sbom: { missing: deny } }]", "gates: [{ user: { root: forbidden } }]",
+        "gates: [{ not: { soak: { for: 24h } } }]", "gates: [{ anyOf: [{ soak: { for: 24h } }, { labels: { require: { a: x } } }] }]",
+        "gates: [{ allOf: [{ size: { max: 1B } }, { not: { evidence: { kind: e2e } } }] }]",
+        "gates: [{ freeze: { timezone: UTC, deny: [{ from: wed 00:00, to: thu 00:00 }] } }]",
     ]
 
-    private static func policy(_ name: String, mode: Policy.Mode? = nil, _ generator: inout SeededGenerator) -> String {
+    /// What decides which tags are written, and which defaults count.
+    private static let choices = [
+        "tags: { target: [stable] }", "tags: { target: [\"{semver.major}\"] }", "defaults: [{ soak: { for: 24h } }]",
+        "defaults: [{ soak: { for: 1h } }]",
+        "defaults: [{ sbom: {} }]",
+    ]
+
+    private static func policy(_ name: String, mode: Policy.Mode? = nil, rules: [String] = gates + choices, _ generator: inout SeededGenerator)
+        -> String
+    {
         let image = ["[\"**\"]", "[\"shop/*\"]", "[shop/api]", "[\"**\", \"!shop/api\"]"].randomElement(using: &generator) ?? "[x]"
         let mode = mode ?? (Bool.random(using: &generator) ? .enforce : .warn)
         return Samples.policy(name, images: image, "mode: \(mode.rawValue)\n\(rules.randomElement(using: &generator) ?? "")")
+    }
+
+    private static func addOptional(to facts: inout PromotionFacts, _ generator: inout SeededGenerator) throws {
+        let staging = try #require(EnvironmentName(parsing: "staging"))
+        let ages: [Double] = [1, 23, 25, 100]
+        let hours = ages.randomElement(using: &generator) ?? 1
+        let since = Samples.now.addingTimeInterval(-hours * 3_600)
+        let presence: [[EnvironmentPresence]?] = [nil, [], [EnvironmentPresence(environment: staging, firstSeen: since, since: since)]]
+        facts.presence = presence.randomElement(using: &generator) ?? nil
+        let evidence: [[EvidenceFact]?] =
+            [nil, []] + ["passed", "failed"].map { [EvidenceFact(kind: "e2e", digest: facts.digest, result: $0, recordedAt: since)] }
+        facts.evidence = evidence.randomElement(using: &generator) ?? nil
+        let signatures: [[SignatureFact]?] =
+            [nil, []] + [nil, "broken"].map { [SignatureFact(signer: "build", identity: "k", digest: facts.digest, failure: $0)] }
+        facts.signatures = signatures.randomElement(using: &generator) ?? nil
+        let scans: [[ScanFact]?] =
+            [nil, []]
+            + [Severity.low, .high].map { severity in
+                [ScanFact(scanner: "s", digest: facts.digest, completedAt: since, findings: [Finding(id: "A", severity: severity)])]
+            }
+        facts.scans = scans.randomElement(using: &generator) ?? nil
+        let sboms: [[SBOMFact]?] = [nil, [], [SBOMFact(format: .spdx, digest: facts.digest)]]
+        facts.sboms = sboms.randomElement(using: &generator) ?? nil
     }
 
     private static func facts(_ generator: inout SeededGenerator) throws -> PromotionFacts {
         let tags: [String?] = ["1.4.2", "1.4.2-rc.1", "2.0.0", "v1", "latest", nil]
         let requested: [[String]] = [[], [], ["stable"], ["1"], ["v1", "1.4.2"]]
         let taken = ["1.4.2", "v1", "stable", "1"].filter { _ in Bool.random(using: &generator) }
-        return try Samples.facts(
+        var facts = try Samples.facts(
             image: ["shop/api", "shop/web", "other"].randomElement(using: &generator) ?? "x", tag: tags.randomElement(using: &generator) ?? nil,
             requested: requested.randomElement(using: &generator) ?? [],
             platforms: [[], ["linux/amd64"], ["linux/amd64", "linux/arm64"]].randomElement(using: &generator) ?? [],
             labels: Bool.random(using: &generator) ? ["a": "x"] : [:],
             annotations: Bool.random(using: &generator) ? ["a": "y"] : [:], isPresent: Int.random(in: 0..<8, using: &generator) > 0,
             targetTags: Dictionary(uniqueKeysWithValues: taken.map { ($0, Bool.random(using: &generator) ? Samples.digest : Samples.otherDigest) }))
+        try addOptional(to: &facts, &generator)
+        return facts
     }
 
     private static func load(_ policies: [String]) throws -> PolicySet {
@@ -81,17 +122,19 @@ struct PropertyTests {
     }
 
     @Test(arguments: 0..<40)
-    func oneMoreEnforcedPolicyNeverTurnsADenialIntoAnAllowance(seed: Int) throws {
+    func oneMoreGateNeverTurnsADenialIntoAnAllowance(seed: Int) throws {
         var generator = SeededGenerator(seed: UInt64(seed))
         // One enforced policy for the step is there: without any the path itself is closed, and a policy opens it.
         let policies = [Samples.policy("base")] + (0..<3).map { Self.policy("p\($0)", &generator) }
-        let more = try Self.load(policies + [Self.policy("more", mode: .enforce, &generator)])
+        let more = try Self.load(policies + [Self.policy("more", mode: .enforce, rules: Self.gates, &generator)])
         let set = try Self.load(policies)
         for _ in 0..<25 {
             let facts = try Self.facts(&generator)
             guard facts.image.description.hasPrefix("shop/") else { continue }
             let (before, after) = (set.evaluate(facts, at: Samples.now), more.evaluate(facts, at: Samples.now))
-            #expect(before.outcome == .allow || after.outcome == before.outcome, "\(before.summary) → \(after.summary)")
+            let order: [GateOutcome] = [.allow, .wait, .deny]
+            let (one, other) = (order.firstIndex(of: before.outcome), order.firstIndex(of: after.outcome))
+            #expect(try #require(other) >= #require(one), "\(before.summary) → \(after.summary)")
         }
     }
 

@@ -17,6 +17,14 @@ enum Samples {
           - name: production
             registries: [{ url: "https://prod.example.test", repository: "prod/{image}" }]
             tags: { immutable: ["v*"] }
+        groups:
+          managers: [{ subject: "user:*" }, { issuer: "https://idp.example.test", claims: { groups: release-managers } }]
+          ci: { issuer: "https://ci.example.test", claims: { repository: shop/*, ref: refs/heads/main } }
+          commanders: { subject: "user:carol" }
+        trust:
+          build: { keyFile: build.pub }
+          second: { keyFile: second.pub }
+          scanner: { keyless: { issuer: "https://ci.example.test", subject: "https://ci.example.test/scan@*" } }
         """
 
     static let now = Date(timeIntervalSince1970: 1_795_528_496)
@@ -63,6 +71,55 @@ enum Samples {
             platforms: try platforms.map { PlatformFacts(platform: try #require(Platform(parsing: $0)), labels: labels, user: nil) },
             annotations: annotations, sizeBytes: 1, created: nil, presentInSource: isPresent,
             targetTags: try targetTags.map { CurrentTag(tag: try Tag(parsing: $0.key), digest: $0.value) })
+    }
+}
+
+/// A gate, what is given, and what it must say.
+struct GateExample: Sendable, CustomTestStringConvertible {
+    let gate: String
+    let given: String
+    let outcome: GateOutcome
+    let reason: String
+    /// RFC 3339.
+    let retryAt: String?
+
+    init(_ gate: String, _ given: String, _ outcome: GateOutcome, _ reason: String, retryAt: String? = nil) {
+        self.gate = gate
+        self.given = given
+        self.outcome = outcome
+        self.reason = reason
+        self.retryAt = retryAt
+    }
+
+    var testDescription: String { "\(gate) | \(given) → \(outcome)" }
+
+    /// The time of all examples: a Wednesday.
+    static let now = "2026-11-25T13:00:00Z"
+
+    /// Asks the gate alone, from staging to production.
+    func judge(at now: String = now) throws -> GateResult {
+        let cases = """
+            version: 1
+            kind: Cases
+            at: \(now)
+            given: { image: shop/api, from: staging, to: production, tag: 1.4.2 }
+            cases:
+              - name: example
+                expect: allow
+                given: { \(given) }
+            """
+        let set = try Samples.set(Samples.policy("p", "gates:\n  - \(gate)"), cases)
+        let result = try #require(set.runCases().first)
+        let gates = result.decision.gates.filter { $0.policy == "p" && $0.gate != "source" }
+        #expect(gates.count == 1)
+        return try #require(gates.first)
+    }
+
+    func check(at now: String = now) throws {
+        let result = try judge(at: now)
+        #expect(result.outcome == outcome)
+        #expect(result.reason == reason)
+        #expect(result.retryAt.map { Timestamp.text($0) } == retryAt)
     }
 }
 

@@ -76,7 +76,8 @@ extension YAMLReader {
         }
     }
 
-    mutating func choice<Value: RawRepresentable & CaseIterable>(_ node: Node, _ what: String, _: Value.Type) -> Value? where Value.RawValue == String {
+    mutating func choice<Value: RawRepresentable & CaseIterable>(_ node: Node, _ what: String, _: Value.Type) -> Value?
+    where Value.RawValue == String {
         let names = Value.allCases.map(\.rawValue)
         guard let text = node.scalar?.string, let value = Value(rawValue: text) else {
             let found = node.scalar.map { String($0.string.prefix(80)) } ?? "?"

@@ -12,6 +12,8 @@ struct YAMLReader {
 
     let file: String
     private(set) var diagnostics: [PolicyDiagnostic] = []
+    /// Names that other files explain.
+    private(set) var references: [Reference] = []
 
     init(file: String) { self.file = file }
 
@@ -48,6 +50,10 @@ struct YAMLReader {
         } else {
             diagnostics.append(PolicyDiagnostic(file: file, line: line, column: column, problem: problem, remedy: remedy))
         }
+    }
+
+    mutating func refer(to kind: Reference.Kind, _ name: String, _ node: Node) {
+        references.append(Reference(kind: kind, name: name, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1))
     }
 
     private mutating func onlyDocument(_ text: String) throws -> Node? {
