@@ -78,6 +78,9 @@ extension PolicySet {
 struct RuleSelection {
     let rules: [(policy: Policy, rules: [GateRule])]
     let templates: [TagTemplate]
+    private let ranked: [(policy: Policy, rank: Specificity)]
+    /// Of each default's name, the rank of the enforced policy that is most specific.
+    private let best: [String: Specificity]
 
     init(_ policies: [Policy], for image: ImageName) {
         let ranked = policies.map { (policy: $0, rank: $0.specificity(for: image)) }
@@ -85,11 +88,20 @@ struct RuleSelection {
         for (policy, rank) in ranked where policy.mode == .enforce {
             for rule in policy.defaults { best[rule.name] = max(best[rule.name] ?? rank, rank) }
         }
+        self.ranked = ranked
+        self.best = best
         rules = ranked.map { policy, rank in (policy, policy.gates + policy.defaults.filter { rank >= best[$0.name] ?? rank }) }
         let enforced = ranked.filter { $0.policy.mode == .enforce }
         let stating = (enforced.isEmpty ? ranked : enforced).compactMap { policy, rank in policy.tags?.target.map { (templates: $0, rank: rank) } }
         let highest = stating.map(\.rank).max()
         let chosen = stating.filter { $0.rank == highest }.flatMap(\.templates)
         templates = chosen.isEmpty ? [.sourceTag] : chosen
+    }
+
+    /// The policies whose default of this name takes the place of this policy's.
+    func replacing(default name: String, of policy: String) -> [String] {
+        guard let highest = best[name], let own = ranked.first(where: { $0.policy.name == policy })?.rank, own < highest else { return [] }
+        return ranked.filter { $0.rank == highest && $0.policy.mode == .enforce && $0.policy.defaults.contains { $0.name == name } }.map(
+            \.policy.name)
     }
 }

@@ -42,12 +42,7 @@ extension PolicySet {
 
     private func run(_ test: PolicyCase) -> CaseResult {
         var facts = test.facts
-        facts.approvals = facts.approvals?.map { approval in
-            ApprovalFact(
-                by: approval.by, verdict: approval.verdict, at: approval.at, digest: approval.digest,
-                policyVersion: approval.policyVersion == PolicyCase.currentVersion ? version.description : approval.policyVersion,
-                comment: approval.comment)
-        }
+        facts.approvals = facts.approvals?.map { $0.policyVersion == PolicyCase.currentVersion ? $0.under(version.description) : $0 }
         let decision = evaluate(facts, at: test.at)
         return CaseResult(test: test, decision: decision, failures: test.expectation.failures(decision))
     }

@@ -13,16 +13,16 @@ extension YAMLReader {
         guard let list = required(members["cases"], "cases", in: document, "add 'cases:' with what is given and expected") else { return [] }
         let at = members["at"].flatMap { time($0, "at", now: Self.noon) } ?? Self.noon
         let common = members["given"].flatMap { self.members($0, of: "given", allowed: Self.factKeys) } ?? [:]
-        return self.list(list, "cases").compactMap { policyCase($0, at, common, members["given"] ?? document) }
+        return self.list(list, "cases").compactMap { policyCase($0, at, common) }
     }
 
-    private mutating func policyCase(_ node: Node, _ commonTime: Date, _ common: [String: Node], _ place: Node) -> PolicyCase? {
+    private mutating func policyCase(_ node: Node, _ commonTime: Date, _ common: [String: Node]) -> PolicyCase? {
         let keys = ["name", "at", "given", "expect", "gate", "reason", "gates", "targetTags", "retryAt"]
         guard let members = members(node, of: "a case", allowed: keys) else { return nil }
         let name = required(members["name"], "name", in: node, "say what the case shows").flatMap { string($0, "name") }
         let at = members["at"].flatMap { time($0, "at", now: commonTime) } ?? commonTime
         let own = members["given"].flatMap { self.members($0, of: "given", allowed: Self.factKeys) } ?? [:]
-        let facts = facts(common.merging(own) { $1 }, in: members["given"] ?? place, now: at)
+        let facts = facts(common.merging(own) { $1 }, in: members["given"] ?? node, now: at)
         let outcome = required(members["expect"], "expect", in: node, "add 'expect: deny'").flatMap { choice($0, "expect", CaseOutcome.self) }
         guard let name, let facts, let outcome else { return nil }
         var expectation = CaseExpectation(outcome: outcome.outcome)

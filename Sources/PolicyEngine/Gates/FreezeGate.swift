@@ -6,12 +6,15 @@ import Yams
 struct FreezeGate: Gate {
     static let kind = "freeze"
     let hours: OpeningHours
+    /// As it was written: Foundation knows some zones under another name.
+    let zone: String
 
     init?(_ node: Node, _ reader: inout YAMLReader) {
         guard let members = reader.members(node, of: "freeze", allowed: ["timezone", "deny", "allow"]) else { return nil }
         guard let zoneNode = reader.required(members["timezone"], "timezone", in: node, "add 'timezone: Europe/Berlin', or UTC"),
             let zone = reader.timeZone(zoneNode)
         else { return nil }
+        self.zone = zoneNode.scalar?.string ?? zone.identifier
         let clock = LocalClock(zone: zone)
         hours = OpeningHours(
             clock: clock, closed: reader.windows(members["deny"], "deny", clock), open: reader.windows(members["allow"], "allow", clock))
@@ -22,7 +25,7 @@ struct FreezeGate: Gate {
         let closed = hours.closed.map(\.name).joined(separator: ", ")
         let open = hours.open.map(\.name).joined(separator: ", ")
         return [open.isEmpty ? nil : "open in: \(open)", closed.isEmpty ? nil : "closed in: \(closed)"].compactMap(\.self).joined(separator: ", ")
-            + " (\(hours.clock.zone.identifier))"
+            + " (\(zone))"
     }
 
     func judge(_ context: GateContext) -> Verdict {
