@@ -118,3 +118,38 @@ struct PatternTests {
         #expect(!pattern.matches(try ImageName(parsing: "x/shop/api")))
     }
 }
+
+/// Small automata run in a word, large ones state by state: both must agree.
+@Suite("Both ways to match")
+struct AutomatonTests {
+    @Test(arguments: 0..<50)
+    func agree(seed: Int) throws {
+        var generator = SeededGenerator(seed: UInt64(seed))
+        func expression(_ depth: Int) -> String {
+            let atoms = ["a", "b", ".", "[ab]", "[^a]", "é", "\\d", ""]
+            guard depth > 0 else { return atoms.randomElement(using: &generator) ?? "a" }
+            switch Int.random(in: 0..<5, using: &generator) {
+            case 0: return "(\(expression(depth - 1))|\(expression(depth - 1)))"
+            case 1: return "(\(expression(depth - 1)))" + (["*", "+", "?", "{2}", "{1,3}", "{0,}"].randomElement(using: &generator) ?? "*")
+            default: return expression(depth - 1) + expression(depth - 1)
+            }
+        }
+        for _ in 0..<20 {
+            let pattern = expression(3)
+            // Behind 65 characters that are not there the automaton is a large one.
+            let (small, large) = (try LinearRegex(pattern), try LinearRegex("(\(pattern))|" + String(repeating: "z", count: 65)))
+            for _ in 0..<20 {
+                let text = String((0..<Int.random(in: 0...6, using: &generator)).map { _ in ["a", "b", "é", "7", "\n"].randomElement(using: &generator) ?? "a" })
+                #expect(small.matches(text) == large.matches(text), "\(pattern) on '\(text)'")
+            }
+        }
+    }
+
+    @Test func takeSixtyFourPlacesAndMore() throws {
+        for count in [1, 63, 64, 65, 200] {
+            let text = String(repeating: "a", count: count)
+            let regex = try LinearRegex(text)
+            #expect(regex.matches(text) && !regex.matches(text + "a") && !regex.matches(String(text.dropLast())))
+        }
+    }
+}

@@ -40,6 +40,8 @@ public struct LinearRegex: Sendable, Hashable {
     public let pattern: String
     private let states: [State]
     private let start: Int
+    /// The same automaton in one machine word, where it is small enough.
+    private let small: BitAutomaton?
 
     public init(_ pattern: String) throws(RegexError) {
         guard pattern.count <= Self.maximumLength else {
@@ -52,33 +54,49 @@ public struct LinearRegex: Sendable, Hashable {
         let match = try compiler.add(.match)
         start = try compiler.compile(node, next: match)
         states = compiler.states
+        small = BitAutomaton(states: states, start: start)
     }
 
     /// Whether the pattern matches the whole text.
     public func matches(_ text: String) -> Bool {
         guard text.utf8.count <= Self.maximumTextBytes else { return false }
-        var current = closure([start])
+        if let small { return small.matches(text) }
+        var closure = Closure(states)
+        var current = closure.reach([start])
         for scalar in text.unicodeScalars {
             var next: [Int] = []
             for index in current {
                 if case .consume(let set, let target) = states[index], set.contains(scalar) { next.append(target) }
             }
             if next.isEmpty { return false }
-            current = closure(next)
+            current = closure.reach(next)
         }
         return current.contains { states[$0] == .match }
     }
 
-    private func closure(_ roots: [Int]) -> [Int] {
-        var seen = [Bool](repeating: false, count: states.count)
-        var pending = roots
-        var result: [Int] = []
-        while let index = pending.popLast() {
-            if seen[index] { continue }
-            seen[index] = true
-            if case .split(let targets) = states[index] { pending += targets } else { result.append(index) }
+    /// Follows the splits from some states to those that consume or match.
+    struct Closure {
+        private let states: [State]
+        /// The round in which each state was last seen: it need not be cleared.
+        private var seen: [Int]
+        private var round = 0
+
+        init(_ states: [State]) {
+            self.states = states
+            seen = [Int](repeating: 0, count: states.count)
         }
-        return result
+
+        mutating func reach(_ roots: [Int]) -> [Int] {
+            round += 1
+            var pending = roots
+            var result: [Int] = []
+            while let index = pending.popLast() {
+                if seen[index] == round { continue }
+                seen[index] = round
+                if case .split(let targets) = states[index] { pending += targets } else { result.append(index) }
+            }
+            return result
+        }
     }
 
     private struct Compiler {
