@@ -16,12 +16,15 @@ extension PolicySet {
         let templates = selection.templates
         let tags = targetTags(facts, templates)
         var gates = [present(facts, opening), written(tags, facts, target)]
+        let context = GateContext(facts: facts, now: now, policies: self)
         for (policy, rules) in selection.rules {
-            gates += PolicyEvaluation(policies: self, policy: policy, rules: rules, facts: facts, now: now, tags: tags, templates: templates).gates
+            PolicyEvaluation(policy: policy, rules: rules, context: context, tags: tags, templates: templates).append(to: &gates)
         }
-        let counting = gates.filter { !$0.isWarning }
-        let outcome: GateOutcome =
-            counting.contains { $0.outcome == .deny } ? .deny : counting.contains { $0.outcome == .wait } ? .wait : .allow
+        var outcome = GateOutcome.allow
+        for gate in gates where !gate.isWarning {
+            if gate.outcome == .deny { outcome = .deny }
+            if gate.outcome == .wait, outcome == .allow { outcome = .wait }
+        }
         return Decision(outcome: outcome, gates: gates, targetTags: tags, policyVersion: version)
     }
 

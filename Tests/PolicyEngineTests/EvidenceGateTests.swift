@@ -56,7 +56,7 @@ struct EvidenceGateTests {
             "no SBOM is known for sha256:03473f89a784…; attach one (spdx or cyclonedx) signed by build"),
         GateExample("sbom: { by: [build] }", "sboms: [{ format: spdx, signer: build }]", .allow, "SBOM: spdx"),
         GateExample(
-            "sbom: {}", "\(platforms), sboms: [{ format: spdx, digest: amd }, { format: cyclonedx, digest: arm }]", .allow, "SBOM: cyclonedx, spdx"),
+            "sbom: {}", "\(platforms), sboms: [{ format: spdx, digest: amd }, { format: cyclonedx, digest: arm }]", .allow, "SBOM: spdx, cyclonedx"),
         GateExample(
             "sbom: {}", "\(platforms), sboms: [{ format: spdx, digest: amd }]", .wait,
             "no SBOM is known for linux/arm64; attach one (spdx or cyclonedx)"),

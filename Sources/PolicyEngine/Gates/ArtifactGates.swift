@@ -17,8 +17,8 @@ struct MediaTypeGate: Gate {
     func judge(_ context: GateContext) -> Verdict {
         let found = context.facts.mediaType.description
         return allowed.contains { $0.matches(found) }
-            ? .allow("'\(found.prefix(200))' is allowed")
-            : .deny("'\(found.prefix(200))' is none of: \(allowed.map(\.description).joined(separator: ", "))")
+            ? .allow("'\(found.excerpt)' is allowed")
+            : .deny("'\(found.excerpt)' is none of: \(allowed.map(\.description).joined(separator: ", "))")
     }
 }
 
@@ -37,8 +37,8 @@ struct ArtifactTypeGate: Gate {
     func judge(_ context: GateContext) -> Verdict {
         let found = context.facts.artifactType ?? context.facts.mediaType.description
         return allowed.contains { $0.matches(found) }
-            ? .allow("'\(found.prefix(200))' is allowed")
-            : .deny("'\(found.prefix(200))' is none of: \(allowed.map(\.description).joined(separator: ", "))")
+            ? .allow("'\(found.excerpt)' is allowed")
+            : .deny("'\(found.excerpt)' is none of: \(allowed.map(\.description).joined(separator: ", "))")
     }
 }
 
@@ -94,7 +94,7 @@ struct AgeGate: Gate {
         switch reference {
         case .created:
             guard let text = context.facts.created else { return .deny("the image does not say when it was built") }
-            guard let date = Timestamp.date(text) else { return .deny("the image says that it was built at '\(text.prefix(80))', which is no time") }
+            guard let date = context.created else { return .deny("the image says that it was built at '\(text.excerpt)', which is no time") }
             start = date
         case .firstSeen:
             guard let date = context.facts.firstSeen else { return .missing("it is not known when \(context.artifact) was first seen", .wait) }

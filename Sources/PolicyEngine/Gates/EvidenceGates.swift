@@ -31,23 +31,29 @@ struct EvidenceGate: Gate {
             + "\(by.isEmpty ? "" : ", by \(by.joined(separator: ", "))")"
     }
 
+    private var needed: String { "post \(kind) with the result '\(result)'\(by.isEmpty ? "" : " as \(by.joined(separator: ", "))")" }
+
     func add(to needs: inout FactNeeds) {
         needs.evidence.insert(kind)
         if !by.isEmpty { needs.identities = true }
     }
 
     func judge(_ context: GateContext) -> Verdict {
-        let needed = "post \(kind) with the result '\(result)'\(by.isEmpty ? "" : " as \(by.joined(separator: ", "))")"
         guard let all = context.facts.evidence else { return .missing("no \(kind) is known for \(context.artifact); \(needed)", missing) }
-        let subject = context.subject
-        let about = all.filter { $0.kind == kind && subject.contains($0.digest) }
-        let found = about.filter { counts($0, context) }.max { ($0.recordedAt, $0.result) < ($1.recordedAt, $1.result) }
+        var about = 0
+        var found: EvidenceFact?
+        for fact in all where fact.kind == kind && context.subject.contains(fact.digest) {
+            about += 1
+            guard context.counts(by, signer: fact.signer, postedBy: fact.postedBy) else { continue }
+            if let best = found, (fact.recordedAt, fact.result) <= (best.recordedAt, best.result) { continue }
+            found = fact
+        }
         guard let found else {
-            let others = about.isEmpty ? "" : " by somebody who counts"
+            let others = about == 0 ? "" : " by somebody who counts"
             return Verdict(outcome: missing == .deny ? .deny : .wait, reason: "no \(kind)\(others) is known for \(context.artifact); \(needed)")
         }
         let age = context.now.timeIntervalSince(found.recordedAt)
-        let seen = "\(kind) said '\(found.result.prefix(200))' \(PolicyDuration.text(age)) ago"
+        let seen = "\(kind) said '\(found.result.excerpt)' \(PolicyDuration.text(age)) ago"
         let evidence = [found.evidence].compactMap(\.self)
         guard result.matches(found.result) else { return .deny("\(seen); \(needed)", evidence: evidence) }
         if let maximumAge, age > Double(maximumAge.seconds) {
@@ -55,10 +61,6 @@ struct EvidenceGate: Gate {
                 outcome: missing == .deny ? .deny : .wait, reason: "\(seen), and at most \(maximumAge) is allowed; \(needed)", evidence: evidence)
         }
         return .allow(seen, evidence: evidence)
-    }
-
-    private func counts(_ fact: EvidenceFact, _ context: GateContext) -> Bool {
-        by.isEmpty || fact.signer.map { by.contains($0) } == true || fact.postedBy.map { context.names(by, include: $0) } == true
     }
 }
 
@@ -81,6 +83,8 @@ struct SBOMGate: Gate {
         missing = members["missing"].flatMap { reader.choice($0, "missing", MissingEvidence.self) } ?? .wait
     }
 
+    private var needed: String { "attach one (\(names))\(by.isEmpty ? "" : " signed by \(by.joined(separator: ", "))")" }
+
     private var names: String { formats.map(\.rawValue).joined(separator: " or ") }
 
     var text: String { "an SBOM (\(names))\(by.isEmpty ? "" : " signed by \(by.joined(separator: ", "))")" }
@@ -88,12 +92,12 @@ struct SBOMGate: Gate {
     func add(to needs: inout FactNeeds) { needs.sboms = true }
 
     func judge(_ context: GateContext) -> Verdict {
-        let needed = "attach one (\(names))\(by.isEmpty ? "" : " signed by \(by.joined(separator: ", "))")"
         guard let all = context.facts.sboms else { return .missing("no SBOM is known for \(context.artifact); \(needed)", missing) }
         let found = all.filter { sbom in formats.contains(sbom.format) && (by.isEmpty || sbom.signer.map { by.contains($0) } == true) }
-        let uncovered = context.subject.uncovered(by: Set(found.map(\.digest)))
+        let uncovered = context.subject.uncovered(by: found.map(\.digest))
         guard uncovered == nil else { return .missing("no SBOM is known for \(uncovered ?? ""); \(needed)", missing) }
-        return .allow("SBOM: \(Set(found.map(\.format.rawValue)).sorted().joined(separator: ", "))", evidence: found.compactMap(\.evidence))
+        let shown = formats.filter { format in found.contains { $0.format == format } }.map(\.rawValue)
+        return .allow("SBOM: \(shown.joined(separator: ", "))", evidence: found.compactMap(\.evidence))
     }
 }
 
@@ -127,37 +131,38 @@ struct SignatureGate: Gate {
 
     var text: String { "signed by \(count == 1 && by.count == 1 ? by[0] : "\(count) of \(by.joined(separator: ", "))")" }
 
+    private var needed: String { "\(count) of \(by.joined(separator: ", ")) must sign it" }
+
     func add(to needs: inout FactNeeds) {
         needs.signatures = true
         if coverage == .platforms { needs.platforms = true }
     }
 
     func judge(_ context: GateContext) -> Verdict {
-        let needed = "\(count) of \(by.joined(separator: ", ")) must sign it"
         guard let all = context.facts.signatures else { return .missing("no signature is known for \(context.artifact); \(needed)", missing) }
         let subject = context.subject
         let relevant = all.filter { by.contains($0.signer) && subject.contains($0.digest) }
         if let broken = relevant.first(where: { $0.failure != nil }) {
             return .deny(
-                "the signature of \(broken.signer) does not verify: \((broken.failure ?? "").prefix(200))",
+                "the signature of \(broken.signer) does not verify: \((broken.failure ?? "").excerpt)",
                 evidence: [broken.evidence].compactMap(\.self))
         }
         var signers: [String] = []
-        var identities: Set<String> = []
+        var identities: [String] = []
         var partly: [String] = []
         for signer in by {
             let own = relevant.filter { $0.signer == signer }
-            let signed = Set(own.map(\.digest))
-            let uncovered =
-                coverage == .artifact ? (signed.contains(subject.artifact) ? nil : subject.artifact.label) : subject.uncoveredEverywhere(by: signed)
+            guard !own.isEmpty else { continue }
+            let signed = own.map(\.digest)
+            let uncovered = coverage == .artifact ? (signed.contains(subject.artifact) ? nil : context.artifact) : subject.uncoveredEverywhere(by: signed)
             if let uncovered {
-                if !own.isEmpty { partly.append("\(signer) did not sign \(uncovered)") }
+                partly.append("\(signer) did not sign \(uncovered)")
                 continue
             }
             // Two names for one key are one signer.
-            let fresh = Set(own.map(\.identity)).subtracting(identities)
+            let fresh = own.map(\.identity).filter { !identities.contains($0) }
             guard !fresh.isEmpty else { continue }
-            identities.formUnion(fresh)
+            identities += fresh
             signers.append(signer)
         }
         let evidence = relevant.compactMap(\.evidence)

@@ -16,7 +16,7 @@ struct EvidenceSubject {
     func contains(_ digest: Digest) -> Bool { digest == artifact || platforms.contains { $0.digest == digest } }
 
     /// What is not covered by evidence that is bound to `digests`; `nil` where everything is.
-    func uncovered(by digests: some Collection<Digest>) -> String? {
+    func uncovered(by digests: [Digest]) -> String? {
         if digests.contains(artifact) { return nil }
         guard !digests.isEmpty, !platforms.isEmpty else { return artifact.label }
         let missing = platforms.filter { platform in !(platform.digest.map { digests.contains($0) } ?? false) }
@@ -24,7 +24,7 @@ struct EvidenceSubject {
     }
 
     /// What is not covered where each platform needs evidence of its own beside the artifact's.
-    func uncoveredEverywhere(by digests: some Collection<Digest>) -> String? {
+    func uncoveredEverywhere(by digests: [Digest]) -> String? {
         let missing =
             (digests.contains(artifact) ? [] : [artifact.label])
             + platforms.filter { platform in !(platform.digest.map { digests.contains($0) } ?? false) }.map { "\($0.platform)" }

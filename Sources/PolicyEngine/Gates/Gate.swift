@@ -30,27 +30,14 @@ extension Gate {
     func add(to needs: inout FactNeeds) {}
 }
 
-/// What a gate may look at.
-struct GateContext {
-    let facts: PromotionFacts
-    let now: Date
-    let policies: PolicySet
-
-    /// The manifests that stand for the artifact: itself, or all of its platforms together.
-    var subject: EvidenceSubject { EvidenceSubject(facts) }
-
-    /// Whether somebody is named by a list of groups and ids.
-    func names(_ names: [String], include identity: Identity) -> Bool {
-        names.contains { policies.groups[$0].map { $0.contains(identity) } ?? ($0 == identity.id) }
-    }
-
-    /// The digest for people.
-    var artifact: String { facts.digest.label }
-}
-
 extension Digest {
     /// Short enough to read, long enough to find.
     var label: String { "\(algorithm.rawValue):\(short)…" }
+}
+
+extension String {
+    /// At most 200 characters of a text that somebody else wrote.
+    var excerpt: Substring { utf8.count <= 200 ? self[...] : prefix(200) }
 }
 
 /// What a gate says.
@@ -82,11 +69,11 @@ enum MissingEvidence: String, Sendable, CaseIterable {
 }
 
 /// Gates together. A gate that is not open waits or denies; what is known of the rest decides which.
-indirect enum GateCondition: Sendable {
+enum GateCondition: Sendable {
     case gate(any Gate)
     case all([GateCondition])
     case any([GateCondition])
-    case not(GateCondition)
+    indirect case not(GateCondition)
 
     func judge(_ context: GateContext) -> Verdict {
         switch self {

@@ -21,7 +21,7 @@ struct PlatformGate: Gate {
 
     func judge(_ context: GateContext) -> Verdict {
         let found = context.facts.platforms.map(\.platform)
-        let seen = found.isEmpty ? "none" : found.map(\.description).joined(separator: ", ")
+        let seen = context.platforms
         let missing = required.filter { required in !found.contains { $0.satisfies(required) } }
         guard missing.isEmpty else { return .deny("missing \(missing.map(\.description).joined(separator: ", ")); the image has \(seen)") }
         let others = forbidsOthers ? found.filter { platform in !required.contains { platform.satisfies($0) } } : []
@@ -56,17 +56,19 @@ struct UserGate: Gate {
         guard !context.facts.platforms.isEmpty else { return .deny("the artifact has no image that could name a user") }
         for platform in context.facts.platforms {
             let user = platform.user ?? ""
-            let name = user.prefix { $0 != ":" }
+            let name = user[..<(user.utf8.firstIndex(of: UInt8(ascii: ":")) ?? user.endIndex)]
             guard !name.isEmpty else { return .deny("\(platform.platform) names no user and runs as root; set USER when the image is built") }
             let number = Int(name)
             guard name != "root", number != 0 else {
-                return .deny("\(platform.platform) runs as '\(user.prefix(200))', which is root; set another USER")
+                return .deny("\(platform.platform) runs as '\(user.excerpt)', which is root; set another USER")
             }
             if mustBeNumeric, number == nil {
-                return .deny("\(platform.platform) runs as '\(user.prefix(200))', which may be any number; set USER to a number")
+                return .deny("\(platform.platform) runs as '\(user.excerpt)', which may be any number; set USER to a number")
             }
         }
-        return .allow("runs as \(Set(context.facts.platforms.compactMap(\.user)).sorted().map { "'\($0.prefix(80))'" }.joined(separator: ", "))")
+        var users: [String] = []
+        for case let user? in context.facts.platforms.map(\.user) where !users.contains(user) { users.append(user) }
+        return .allow("runs as \(users.map { "'\($0.excerpt)'" }.joined(separator: ", "))")
     }
 }
 
@@ -105,7 +107,7 @@ struct BaseImageGate: Gate {
                 digest.map { text in digests.contains { $0.description == text } } == true
                 || name.map { text in names.contains { $0.matches(text) } } == true
             guard isAllowed else {
-                let seen = [name, digest].compactMap(\.self).map { "'\($0.prefix(200))'" }.joined(separator: " ")
+                let seen = [name, digest].compactMap(\.self).map { "'\($0.excerpt)'" }.joined(separator: " ")
                 return .deny("\(platform.platform) is built on \(seen), which is none of: \(allowed)")
             }
         }

@@ -22,18 +22,21 @@ struct LabelGate: Gate {
     func judge(_ context: GateContext) -> Verdict {
         let facts = context.facts
         guard !facts.platforms.isEmpty else { return .deny("the artifact has no image that could carry labels") }
+        var seen: [String] = []
         for label in labels {
+            var last: String?
             for platform in facts.platforms {
                 guard let value = platform.labels[label.name] ?? facts.annotations[label.name] else {
                     return .deny("\(platform.platform) has no such label; set \(label.name) when the image is built")
                 }
+                // The platforms of an image nearly always have the same.
+                if value == last { continue }
                 if let reason = label.refusal(of: value) { return .deny("\(platform.platform) has \(reason)") }
+                last = value
             }
+            seen.append("'\((last ?? "").excerpt)' matches '\(label.pattern)'")
         }
-        return .allow(
-            labels.map { label in
-                "'\((facts.platforms[0].labels[label.name] ?? facts.annotations[label.name] ?? "").prefix(200))' matches '\(label.pattern)'"
-            }.joined(separator: ", "))
+        return .allow(seen.joined(separator: ", "))
     }
 }
 
@@ -61,7 +64,7 @@ struct AnnotationGate: Gate {
             if let reason = annotation.refusal(of: value) { return .deny("the manifest has \(reason)") }
         }
         return .allow(
-            annotations.map { "'\(context.facts.annotations[$0.name, default: ""].prefix(200))' matches '\($0.pattern)'" }.joined(separator: ", "))
+            annotations.map { "'\(context.facts.annotations[$0.name, default: ""].excerpt)' matches '\($0.pattern)'" }.joined(separator: ", "))
     }
 }
 
@@ -72,6 +75,6 @@ public struct RequiredText: Sendable, Hashable {
     public let source: SourceLocation
 
     func refusal(of value: String) -> String? {
-        pattern.matches(value) ? nil : "'\(value.prefix(200))', which does not match '\(pattern)'"
+        pattern.matches(value) ? nil : "'\(value.excerpt)', which does not match '\(pattern)'"
     }
 }

@@ -26,7 +26,7 @@ struct RequesterGate: Gate {
     func add(to needs: inout FactNeeds) { needs.identities = true }
 
     func judge(_ context: GateContext) -> Verdict {
-        let requester = context.facts.askedBy
+        let requester = context.requester
         if context.names(denied, include: requester) {
             return .deny("\(requester.label) may not ask for this; not allowed: \(denied.joined(separator: ", "))")
         }
@@ -67,12 +67,8 @@ struct ApprovalGate: Gate {
     }
 
     func judge(_ context: GateContext) -> Verdict {
-        guard let all = context.facts.approvals else {
+        guard let latest = context.approvals else {
             return .missing("no approval is known of \(context.artifact); \(count) by \(from.joined(separator: ", ")) needed", .wait)
-        }
-        // The last word of each counts.
-        let latest = Dictionary(grouping: all, by: \.by.id).compactMap { $0.value.max { $0.at < $1.at } }.sorted {
-            ($0.at, $0.by.id) < ($1.at, $1.by.id)
         }
         var counted: [ApprovalFact] = []
         var ignored: [String] = []
@@ -80,7 +76,7 @@ struct ApprovalGate: Gate {
             if let reason = reasonToIgnore(approval, context) {
                 ignored.append("\(approval.by.label) \(reason)")
             } else if approval.verdict == .reject {
-                return .deny("rejected by \(approval.by.label)\(approval.comment.map { ": \($0.prefix(200))" } ?? "")")
+                return .deny("rejected by \(approval.by.label)\(approval.comment.map { ": \($0.excerpt)" } ?? "")")
             } else {
                 counted.append(approval)
             }
@@ -94,10 +90,10 @@ struct ApprovalGate: Gate {
     private func reasonToIgnore(_ approval: ApprovalFact, _ context: GateContext) -> String? {
         let facts = context.facts
         if approval.digest != facts.digest { return "spoke of \(approval.digest.label)" }
-        if approval.policyVersion != context.policies.version.description { return "spoke under another policy version" }
+        if approval.policyVersion != context.policyVersion { return "spoke under another policy version" }
         if !context.names(from, include: approval.by) { return "is not in \(from.joined(separator: ", "))" }
         // Who asked may withdraw, and may not say yes to himself.
-        if approval.verdict == .approve, !countsRequester, approval.by.id == facts.requester || approval.by.id == facts.askedBy.id {
+        if approval.verdict == .approve, !countsRequester, approval.by.id == facts.requester || approval.by.id == context.requester.id {
             return "is the requester"
         }
         if let expires, approval.at + expires < context.now { return "approved at \(Timestamp.text(approval.at)), more than \(expires) ago" }

@@ -14,28 +14,31 @@ struct TagGate: Gate {
 
     var text: String { rules.text }
 
-    func judge(_ context: GateContext) -> Verdict { rules.judge(context.facts) }
+    func judge(_ context: GateContext) -> Verdict { rules.judge(context) }
 }
 
 extension TagRules {
     /// Whether the source tag may be promoted, or where it goes by digest, one of the tags asked for.
-    func judge(_ facts: PromotionFacts) -> Verdict {
-        if let tag = facts.tag { return refusal(of: tag.description).map { .deny($0) } ?? .allow("\(tag) is allowed") }
-        guard let first = facts.requestedTargetTags.first else {
-            return .deny("the promotion is by digest and names no target tag; name at least one")
+    func judge(_ context: GateContext) -> Verdict {
+        if let tag = context.facts.tag {
+            return refusal(of: tag.description, version: context.sourceVersion).map { .deny($0) } ?? .allow("\(tag) is allowed")
         }
-        if let allowed = facts.requestedTargetTags.first(where: { refusal(of: $0.description) == nil }) { return .allow("\(allowed) is allowed") }
-        return .deny(refusal(of: first.description) ?? "\(first) is not allowed")
+        let requested = context.facts.requestedTargetTags
+        guard let first = requested.first else { return .deny("the promotion is by digest and names no target tag; name at least one") }
+        if let allowed = requested.first(where: { refusal(of: $0) == nil }) { return .allow("\(allowed) is allowed") }
+        return .deny(refusal(of: first) ?? "\(first) is not allowed")
     }
 
     /// Why a tag may not be promoted; `nil` where it may.
-    func refusal(of tag: String) -> String? {
+    func refusal(of tag: OCI.Tag) -> String? { refusal(of: tag.description, version: SemanticVersion(parsing: tag.description)) }
+
+    private func refusal(of tag: String, version: SemanticVersion?) -> String? {
         if let pattern = exclude.first(where: { $0.matches(tag) }) { return "tag \(tag) is excluded by '\(pattern)'" }
         if !patterns.isEmpty, !patterns.contains(where: { $0.matches(tag) }) {
             return "tag \(tag) matches none of: \(patterns.map(\.description).joined(separator: ", "))"
         }
         guard semver != nil || !allowPrerelease else { return nil }
-        guard let version = SemanticVersion(parsing: tag) else { return "tag \(tag) is no semantic version such as 1.4.2" }
+        guard let version else { return "tag \(tag) is no semantic version such as 1.4.2" }
         if !allowPrerelease, version.isPrerelease {
             return "tag \(tag) is a prerelease; a release such as \(version.major).\(version.minor).\(version.patch) would do"
         }

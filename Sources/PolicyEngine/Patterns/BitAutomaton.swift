@@ -47,19 +47,34 @@ struct BitAutomaton: Sendable, Hashable {
     func matches(_ text: String) -> Bool {
         var reached = initial
         var taken: UInt64 = 0
-        var isEmpty = true
+        for byte in text.utf8 {
+            guard byte < 128 else { return matchesScalars(text) }
+            taken = reached & ascii[Int(byte)]
+            if taken == 0 { return false }
+            reached = step(taken)
+        }
+        return text.isEmpty ? matchesEmpty : taken & final != 0
+    }
+
+    private func matchesScalars(_ text: String) -> Bool {
+        var reached = initial
+        var taken: UInt64 = 0
         for scalar in text.unicodeScalars {
-            isEmpty = false
             taken = reached & (scalar.value < 128 ? ascii[Int(scalar.value)] : Self.places(in: sets, taking: scalar))
             if taken == 0 { return false }
-            reached = 0
-            var rest = taken
-            while rest != 0 {
-                reached |= following[rest.trailingZeroBitCount]
-                rest &= rest - 1
-            }
+            reached = step(taken)
         }
-        return isEmpty ? matchesEmpty : taken & final != 0
+        return taken & final != 0
+    }
+
+    private func step(_ taken: UInt64) -> UInt64 {
+        var reached: UInt64 = 0
+        var rest = taken
+        while rest != 0 {
+            reached |= following[rest.trailingZeroBitCount]
+            rest &= rest - 1
+        }
+        return reached
     }
 
     private static func places(in sets: [LinearRegex.CharacterSet], taking scalar: Unicode.Scalar) -> UInt64 {
