@@ -18,8 +18,15 @@ public struct GateResult: Sendable, Hashable, Codable {
     public let isWarning: Bool
     /// The earliest time at which a wait can end, where it is known.
     public let retryAt: Date?
+    /// The manifests of signatures, scans and other evidence that it looked at.
+    public let evidence: [Digest]
+    /// Whether it is open only because somebody ordered it.
+    public let isOverridden: Bool
 
-    public init(gate: String, policy: String, outcome: GateOutcome, reason: String, source: String, isWarning: Bool = false, retryAt: Date? = nil) {
+    public init(
+        gate: String, policy: String, outcome: GateOutcome, reason: String, source: String, isWarning: Bool = false, retryAt: Date? = nil,
+        evidence: [Digest] = [], isOverridden: Bool = false
+    ) {
         self.gate = gate
         self.policy = policy
         self.outcome = outcome
@@ -27,6 +34,22 @@ public struct GateResult: Sendable, Hashable, Codable {
         self.source = source
         self.isWarning = isWarning
         self.retryAt = retryAt
+        self.evidence = evidence
+        self.isOverridden = isOverridden
+    }
+
+    /// Decisions that were stored before gates had evidence and overrides are read as having none.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        gate = try container.decode(String.self, forKey: .gate)
+        policy = try container.decode(String.self, forKey: .policy)
+        outcome = try container.decode(GateOutcome.self, forKey: .outcome)
+        reason = try container.decode(String.self, forKey: .reason)
+        source = try container.decode(String.self, forKey: .source)
+        isWarning = try container.decode(Bool.self, forKey: .isWarning)
+        retryAt = try container.decodeIfPresent(Date.self, forKey: .retryAt)
+        evidence = try container.decodeIfPresent([Digest].self, forKey: .evidence) ?? []
+        isOverridden = try container.decodeIfPresent(Bool.self, forKey: .isOverridden) ?? false
     }
 }
 
@@ -49,9 +72,16 @@ public struct Decision: Sendable, Hashable, Codable {
     /// The earliest time at which all waits can have ended.
     public var retryAt: Date? { gates.filter { $0.outcome == .wait && !$0.isWarning }.compactMap(\.retryAt).max() }
 
-    /// One sentence: why it was denied or waits, or that every gate is open.
+    /// One sentence: why it was denied or waits, or that every gate is open, and what a policy that only warns would have said.
     public var summary: String {
-        let decisive = gates.filter { $0.outcome == outcome && !$0.isWarning }
-        return outcome == .allow ? "all \(gates.count) gates are open" : decisive.map { "\($0.gate): \($0.reason)" }.joined(separator: "; ")
+        let counting = gates.filter { !$0.isWarning }
+        let warnings = gates.filter { $0.isWarning && $0.outcome != .allow }
+        let decisive = outcome == .allow ? ["all \(counting.count) gates are open"] : counting.filter { $0.outcome == outcome }.map(\.sentence)
+        let orders = gates.filter(\.isOverridden)
+        return (decisive + orders.map(\.sentence) + warnings.map { "warning: \($0.sentence)" }).joined(separator: "; ")
     }
+}
+
+extension GateResult {
+    fileprivate var sentence: String { "\(gate): \(reason)" }
 }

@@ -89,6 +89,7 @@ public struct RegistryDefinition: Sendable, Hashable {
 /// One step of the way to production.
 public struct EnvironmentDefinition: Sendable, Hashable {
     public let name: EnvironmentName
+    public let source: SourceLocation
     /// Its place in the file, from 0.
     public let position: Int
     /// All of them must be reached before a promotion is done.

@@ -14,42 +14,22 @@ public struct TagRules: Sendable, Hashable {
     public var allowPrerelease = true
     public var patterns: [TextPattern] = []
     public var exclude: [TextPattern] = []
-    public var target: [TagTemplate] = [.sourceTag]
+    /// `nil` where the policy leaves it to others.
+    public var target: [TagTemplate]?
     public var existing = Existing.move
 }
 
-/// A target tag: `{tag}`, `{semver.major}`, `{semver.minor}`, `{semver.patch}` are filled in.
-public struct TagTemplate: Sendable, Hashable, CustomStringConvertible {
-    public static let sourceTag = TagTemplate(description: "{tag}")
-    public let description: String
-
-    private init(description: String) { self.description = description }
-
-    /// `nil` where an unknown `{…}` stands in it, or the rest makes no tag.
-    public init?(parsing text: String) {
-        self.init(description: text)
-        guard let sample = filled(tag: "1.2.3", version: SemanticVersion(1, 2, 3)), !sample.contains("{") else { return nil }
-        do { _ = try Tag(parsing: sample) } catch { return nil }
-    }
-
-    /// The tag for a source tag; `nil` where a version is needed and the source tag is none, or the result is no tag.
-    func tag(for source: Tag) -> Tag? {
-        guard let text = filled(tag: source.description, version: SemanticVersion(parsing: source.description)) else { return nil }
-        do { return try Tag(parsing: text) } catch { return nil }
-    }
-
-    private func filled(tag: String, version: SemanticVersion?) -> String? {
-        var text = description.replacing("{tag}", with: tag)
-        guard text.contains("{semver.") else { return text }
-        guard let version else { return nil }
-        text = text.replacing("{semver.major}", with: "\(version.major)")
-        text = text.replacing("{semver.minor}", with: "\(version.minor)")
-        return text.replacing("{semver.patch}", with: "\(version.patch)")
-    }
+/// Gates that somebody may open by order, with a reason.
+public struct OverrideRule: Sendable, Hashable {
+    /// Groups and ids.
+    public let by: [String]
+    /// The names of gates of the same policy.
+    public let gates: [String]
+    public let source: SourceLocation
 }
 
-/// Rules for some images on one step.
-public struct Policy: Sendable, Hashable {
+/// Rules for some images on some steps.
+public struct Policy: Sendable {
     public enum Mode: String, Sendable, Hashable, CaseIterable {
         case enforce
         /// Records what would be denied and lets it pass.
@@ -61,21 +41,40 @@ public struct Policy: Sendable, Hashable {
     public let mode: Mode
     public let images: [ImagePattern]
     public let excludedImages: [ImagePattern]
-    public let from: EnvironmentName
-    public let to: EnvironmentName
-    public let tags: TagRules
-    public let requiredPlatforms: [Platform]
-    /// A label's name and what its value must match.
-    public let requiredLabels: [RequiredLabel]
+    /// `nil` is any environment.
+    public let from: EnvironmentName?
+    public let to: EnvironmentName?
+    public let tags: TagRules?
+    /// These count always.
+    public let gates: [GateRule]
+    /// Of each name, these count where no more specific policy has a default of that name.
+    public let defaults: [GateRule]
+    public let overrides: OverrideRule?
+    /// `source` as decisions show it, made once.
+    let place: String
+
+    /// Whether it opens a step. A policy that does not name both ends adds its gates to the steps that others open.
+    public var opensStep: Bool { from != nil && to != nil }
 
     public func applies(to image: ImageName) -> Bool {
         images.contains { $0.matches(image) } && !excludedImages.contains { $0.matches(image) }
     }
+
+    func applies(to image: ImageName, from: EnvironmentName, to: EnvironmentName) -> Bool {
+        (self.from ?? from) == from && (self.to ?? to) == to && applies(to: image)
+    }
+
+    /// How closely it is about an image: by the pattern that says most about it, then by the ends of the step that are named.
+    func specificity(for image: ImageName) -> Specificity {
+        let pattern = images.filter { $0.matches(image) }.map(\.specificity).max() ?? 0
+        return Specificity(image: pattern, ends: (from == nil ? 0 : 1) + (to == nil ? 0 : 1))
+    }
 }
 
-/// A label that every platform's image must carry.
-public struct RequiredLabel: Sendable, Hashable {
-    public let name: String
-    public let pattern: TextPattern
-    public let source: SourceLocation
+/// How closely a policy is about an image on a step.
+struct Specificity: Comparable {
+    let image: Int
+    let ends: Int
+
+    static func < (lhs: Specificity, rhs: Specificity) -> Bool { (lhs.image, lhs.ends) < (rhs.image, rhs.ends) }
 }

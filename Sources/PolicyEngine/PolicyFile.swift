@@ -1,5 +1,5 @@
-public import OCI
 import Foundation
+public import OCI
 
 /// A file of a policy folder, as text. Reading it from a disk or from git is somebody else's work.
 public struct PolicyFile: Sendable, Hashable {

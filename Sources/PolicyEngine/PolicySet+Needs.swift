@@ -6,22 +6,38 @@ public struct FactNeeds: Sendable, Hashable {
     public var configurations: Bool
     /// The platforms. An index says them itself; of a single image its configuration does.
     public var platforms: Bool
+    /// Where the digest is and was, and when it was first seen.
+    public var presence = false
+    public var signatures = false
+    public var sboms = false
+    public var scans = false
+    /// The kinds of evidence that pipelines post.
+    public var evidence: Set<String> = []
+    public var approvals = false
+    /// How far back promotions into the target are counted; `nil` where nobody counts.
+    public var recentPromotions: PolicyDuration?
+    /// Claims of the requester and of others, by which groups are recognised.
+    public var identities = false
 
     public init(configurations: Bool = false, platforms: Bool = false) {
         self.configurations = configurations
         self.platforms = platforms
     }
 
-    /// Everything there is.
+    /// Everything that the registries say of an image.
     public static let all = FactNeeds(configurations: true, platforms: true)
 }
 
 extension PolicySet {
     /// What has to be known of an image before it can be decided about.
     public func needs(for image: ImageName, from: EnvironmentName, to: EnvironmentName) -> FactNeeds {
-        policies(for: image, from: from, to: to).reduce(into: FactNeeds()) { needs, policy in
-            needs.configurations = needs.configurations || !policy.requiredLabels.isEmpty
-            needs.platforms = needs.platforms || !policy.requiredPlatforms.isEmpty
+        var needs = FactNeeds()
+        for policy in policies(for: image, from: from, to: to) {
+            for rule in policy.gates + policy.defaults { rule.condition.add(to: &needs) }
+            if policy.overrides != nil { needs.identities = true }
         }
+        // Evidence may be bound to a platform's own manifest.
+        if needs.signatures || needs.sboms || needs.scans || !needs.evidence.isEmpty { needs.platforms = true }
+        return needs
     }
 }

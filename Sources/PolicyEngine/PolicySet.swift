@@ -5,7 +5,12 @@ public struct PolicySet: Sendable {
     public let version: PolicyVersion
     /// In the order of the way to production.
     public let environments: [EnvironmentDefinition]
+    public let groups: [String: Group]
+    /// Those whose signatures count, by name.
+    public let signers: [String: TrustedSigner]
     public let policies: [Policy]
+    /// Test cases; they decide nothing.
+    public let cases: [PolicyCase]
     public let files: [PolicyFile]
 
     /// Reads and checks a folder's files. All mistakes are reported together.
@@ -14,9 +19,12 @@ public struct PolicySet: Sendable {
         for file in files.sorted(by: { $0.path < $1.path }) { loading.read(file) }
         loading.checkTogether()
         guard loading.diagnostics.isEmpty else { throw PolicyLoadError(diagnostics: loading.diagnostics) }
-        version = PolicyVersion(files: files, commit: commit)
-        environments = loading.environments
+        version = PolicyVersion(files: loading.decisive, commit: commit)
+        environments = loading.environments.environments
+        groups = Dictionary(loading.environments.groups.map { ($0.name, $0) }) { first, _ in first }
+        signers = Dictionary(loading.environments.signers.map { ($0.name, $0) }) { first, _ in first }
         policies = loading.policies
+        cases = loading.cases
         self.files = files
     }
 
@@ -24,6 +32,11 @@ public struct PolicySet: Sendable {
 
     /// The policies that govern an image on a step.
     public func policies(for image: ImageName, from: EnvironmentName, to: EnvironmentName) -> [Policy] {
-        policies.filter { $0.from == from && $0.to == to && $0.applies(to: image) }
+        policies.filter { $0.applies(to: image, from: from, to: to) }
+    }
+
+    /// Whether one of the policies opens the step for the image.
+    public func opensStep(for image: ImageName, from: EnvironmentName, to: EnvironmentName) -> Bool {
+        policies.contains { $0.opensStep && $0.applies(to: image, from: from, to: to) }
     }
 }

@@ -1,41 +1,61 @@
 import OCI
 import Yams
 
-/// Collects environments and policies from files, and every mistake in them.
+/// Collects environments, policies and test cases from files, and every mistake in them.
 struct PolicyLoading {
-    var environments: [EnvironmentDefinition] = []
+    var environments = EnvironmentsFile()
     var policies: [Policy] = []
+    var cases: [PolicyCase] = []
     var diagnostics: [PolicyDiagnostic] = []
+    /// The files that decide: all but test cases.
+    var decisive: [PolicyFile] = []
     private var environmentsFile: String?
-    private var policyPlaces: [(policy: Policy, fromNode: Node, toNode: Node)] = []
+    /// Whether the environments are complete. Where they are not, nothing is said about what policies name.
+    private var knowsEnvironments = false
+    /// Whether some file could not be read as far as its kind: it may be the one that is missed.
+    private var hasUnreadable = false
+    private var references: [(file: String, references: [Reference])] = []
 
     private enum Kind: String, CaseIterable {
         case environments = "Environments"
         case policy = "Policy"
+        case cases = "Cases"
     }
+
+    private static let kinds = "'kind: Environments', 'kind: Policy' or 'kind: Cases'"
 
     mutating func read(_ file: PolicyFile) {
         var reader = YAMLReader(file: file.path)
-        defer { diagnostics += reader.diagnostics }
-        guard let document = reader.document(file.text) else { return }
-        guard case .mapping(let mapping) = document else {
-            reader.report(document, "the file must be a mapping", "start it with 'version: 1' and 'kind: Environments' or 'kind: Policy'")
+        defer {
+            diagnostics += reader.diagnostics
+            references.append((file.path, reader.references))
+        }
+        guard let document = reader.document(file.text), let (kind, kindNode) = Self.kind(of: document, &reader) else {
+            hasUnreadable = true
             return
+        }
+        if kind != .cases { decisive.append(file) }
+        switch kind {
+        case .environments: readEnvironments(document, kindNode, &reader)
+        case .policy: policies += reader.policy(document).map { [$0] } ?? []
+        case .cases: cases += reader.cases(document)
+        }
+    }
+
+    private static func kind(of document: Node, _ reader: inout YAMLReader) -> (Kind, Node)? {
+        guard case .mapping(let mapping) = document else {
+            reader.report(document, "the file must be a mapping", "start it with 'version: 1' and \(kinds)")
+            return nil
         }
         guard let version = mapping["version"], version.scalar?.string == "1" else {
             reader.report(mapping["version"] ?? document, "version 1 is the only one there is", "write 'version: 1'")
-            return
+            return nil
         }
         guard let kindNode = mapping["kind"] else {
-            reader.report(document, "the file does not say its kind", "write 'kind: Environments' or 'kind: Policy'")
-            return
+            reader.report(document, "the file does not say its kind", "write \(kinds)")
+            return nil
         }
-        switch reader.choice(kindNode, "kind", Kind.self) {
-        case .environments: readEnvironments(document, kindNode, &reader)
-        case .policy:
-            if let (policy, from, to) = reader.policy(document) { policyPlaces.append((policy, from, to)) }
-        case nil: break
-        }
+        return reader.choice(kindNode, "kind", Kind.self).map { ($0, kindNode) }
     }
 
     private mutating func readEnvironments(_ document: Node, _ kindNode: Node, _ reader: inout YAMLReader) {
@@ -44,34 +64,70 @@ struct PolicyLoading {
             return
         }
         environmentsFile = reader.file
-        environments = reader.environments(document)
+        environments = reader.environmentsFile(document)
+        knowsEnvironments = reader.diagnostics.isEmpty
     }
 
     /// Checks what no single file can know.
     mutating func checkTogether() {
-        guard environmentsFile != nil else {
+        guard environmentsFile != nil || hasUnreadable else {
             diagnostics.append(
                 PolicyDiagnostic(
                     file: "environments.yaml", line: 1, column: 1, problem: "no file of kind Environments was found",
                     remedy: "add one that names the environments and their registries"))
             return
         }
-        let names = environments.map(\.name.description)
+        if knowsEnvironments { checkReferences() }
         var seen: [String: SourceLocation] = [:]
-        for (policy, from, to) in policyPlaces {
-            var reader = YAMLReader(file: policy.source.file)
-            for (node, name) in [(from, policy.from), (to, policy.to)] where !names.contains(name.description) {
-                let nearest = Spelling.nearest(to: name.description, in: names)
-                reader.report(
-                    node, "environment '\(name)' is not in \(environmentsFile ?? "environments.yaml")",
-                    nearest.map { "did you mean '\($0)'?" } ?? "known: \(names.joined(separator: ", "))")
-            }
+        for policy in policies {
             if let first = seen[policy.name] {
-                reader.report(line: policy.source.line, column: 1, "policy '\(policy.name)' stands in \(first) already", "give each policy its own name")
+                diagnostics.append(
+                    PolicyDiagnostic(
+                        file: policy.source.file, line: policy.source.line, column: 1, problem: "policy '\(policy.name)' stands in \(first) already",
+                        remedy: "give each policy its own name"))
             }
             seen[policy.name] = seen[policy.name] ?? policy.source
-            diagnostics += reader.diagnostics
-            policies.append(policy)
+        }
+    }
+
+    private mutating func checkReferences() {
+        let groups = environments.groups.map(\.name)
+        let signers = environments.signers.map(\.name)
+        let known: [Reference.Kind: [String]] = [
+            .environment: environments.environments.map(\.name.description), .group: groups, .signer: signers, .source: groups + signers,
+        ]
+        for (file, references) in references {
+            for reference in references {
+                let names = known[reference.kind, default: []]
+                guard !names.contains(reference.name) else { continue }
+                let nearest = Spelling.nearest(to: reference.name, in: names)
+                diagnostics.append(
+                    PolicyDiagnostic(
+                        file: file, line: reference.line, column: reference.column,
+                        problem: "\(reference.kind.word) '\(reference.name)' is not in \(environmentsFile ?? "environments.yaml")",
+                        remedy: nearest.map { "did you mean '\($0)'?" } ?? reference.kind.remedy(known: names)))
+            }
+        }
+    }
+}
+
+extension Reference.Kind {
+    fileprivate var word: String {
+        switch self {
+        case .environment: "environment"
+        case .group: "group"
+        case .signer: "signer"
+        case .source: "group or signer"
+        }
+    }
+
+    fileprivate func remedy(known: [String]) -> String {
+        guard known.isEmpty else { return "known: \(known.joined(separator: ", "))" }
+        return switch self {
+        case .environment: "add it under 'environments:'"
+        case .group: "add it under 'groups:', or write an id such as token:…"
+        case .signer: "add it under 'trust:'"
+        case .source: "add it under 'groups:' or 'trust:'"
         }
     }
 }

@@ -2,14 +2,33 @@ import Foundation
 import OCI
 import Yams
 
+/// What a file of kind Environments says.
+struct EnvironmentsFile {
+    var environments: [EnvironmentDefinition] = []
+    var groups: [Group] = []
+    var signers: [TrustedSigner] = []
+}
+
 extension YAMLReader {
     /// Reads a document of kind Environments.
-    mutating func environments(_ document: Node) -> [EnvironmentDefinition] {
-        guard let members = members(document, of: "the file", allowed: ["version", "kind", "environments"]) else { return [] }
-        guard let node = members["environments"] else {
+    mutating func environmentsFile(_ document: Node) -> EnvironmentsFile {
+        let keys = ["version", "kind", "environments", "groups", "trust"]
+        guard let members = members(document, of: "the file", allowed: keys) else { return EnvironmentsFile() }
+        var file = EnvironmentsFile()
+        if let node = members["environments"] {
+            file.environments = environments(node)
+        } else {
             report(document, "no environments are named", "add 'environments:' with the way to production, the first one first")
-            return []
         }
+        file.groups = groups(members["groups"])
+        file.signers = signers(trust: members["trust"])
+        for signer in file.signers where file.groups.contains(where: { $0.name == signer.name }) {
+            report(line: signer.source.line, column: 1, "'\(signer.name)' names a group and a signer", "give one of them another name")
+        }
+        return file
+    }
+
+    private mutating func environments(_ node: Node) -> [EnvironmentDefinition] {
         var result: [EnvironmentDefinition] = []
         var registryNames: Set<String> = []
         var places: Set<String> = []
@@ -30,7 +49,6 @@ extension YAMLReader {
             }
             result.append(environment)
         }
-        if result.isEmpty, diagnostics.isEmpty { report(node, "the list of environments is empty", "name at least two") }
         return result
     }
 
@@ -50,10 +68,12 @@ extension YAMLReader {
                 if let registry = registry(item, environment: name) { registries.append(registry) }
             }
         }
-        if registries.isEmpty, members["registries"] == nil {
+        if members["registries"] == nil {
             report(node, "environment '\(name)' has no registries", "add 'registries:' with at least one url")
         }
-        return EnvironmentDefinition(name: name, position: position, registries: registries, immutableTags: immutableTags(members["tags"]))
+        return EnvironmentDefinition(
+            name: name, source: SourceLocation(file: file, line: nameNode.mark?.line ?? 1), position: position, registries: registries,
+            immutableTags: immutableTags(members["tags"]))
     }
 
     private mutating func immutableTags(_ node: Node?) -> [TextPattern] {
@@ -77,7 +97,9 @@ extension YAMLReader {
         var template = RepositoryTemplate(parsing: "{image}")
         if let repositoryNode = members["repository"], let text = string(repositoryNode, "repository") {
             template = RepositoryTemplate(parsing: text)
-            if template == nil { report(repositoryNode, "'\(text)' is no repository template", "write for example 'prod/{image}', lowercase, with {image} once") }
+            if template == nil {
+                report(repositoryNode, "'\(text)' is no repository template", "write for example 'prod/{image}', lowercase, with {image} once")
+            }
         }
         let tls = tlsFiles(members["tls"])
         guard let template else { return nil }
@@ -90,7 +112,8 @@ extension YAMLReader {
 
     private mutating func registryURL(_ node: Node, plainHTTP: Bool) -> String? {
         guard let text = string(node, "url") else { return nil }
-        guard let parts = URLComponents(string: text), let scheme = parts.scheme, let host = parts.host, !host.isEmpty, parts.path.isEmpty || parts.path == "/",
+        guard let parts = URLComponents(string: text), let scheme = parts.scheme, let host = parts.host, !host.isEmpty,
+            parts.path.isEmpty || parts.path == "/",
             parts.query == nil, parts.fragment == nil, parts.user == nil, parts.password == nil, scheme == "https" || scheme == "http"
         else {
             report(node, "'\(text)' is no registry URL", "write https://HOST or https://HOST:PORT, without path, user or query")
@@ -131,10 +154,14 @@ extension YAMLReader {
     }
 
     private mutating func proxy(_ node: Node) -> RegistryDefinition.Proxy? {
-        guard let members = members(node, of: "proxy", allowed: ["url", "credentialsEnv"]), let urlNode = members["url"], let url = string(urlNode, "url") else {
+        guard let members = members(node, of: "proxy", allowed: ["url", "credentialsEnv"]) else { return nil }
+        guard let urlNode = members["url"], let url = string(urlNode, "url") else {
+            if members["url"] == nil { report(node, "the proxy has no url", "add 'url: http://proxy.example.com:3128'") }
             return nil
         }
-        guard let parts = URLComponents(string: url), ["http", "https", "socks5", "socks5h"].contains(parts.scheme), parts.host?.isEmpty == false, parts.user == nil else {
+        guard let parts = URLComponents(string: url), ["http", "https", "socks5", "socks5h"].contains(parts.scheme), parts.host?.isEmpty == false,
+            parts.user == nil
+        else {
             report(urlNode, "'\(url)' is no proxy URL", "write http://, https://, socks5:// or socks5h:// with host and port, without user")
             return nil
         }
@@ -147,7 +174,8 @@ extension YAMLReader {
         for item in list(node, "additionalHosts") {
             guard let text = string(item, "additionalHosts") else { continue }
             let bare = text.hasPrefix("*.") ? String(text.dropFirst(2)) : text
-            guard URLComponents(string: "https://\(bare)")?.host?.isEmpty == false, !bare.contains("/"), !bare.contains("*"), !bare.contains("@") else {
+            guard URLComponents(string: "https://\(bare)")?.host?.isEmpty == false, !bare.contains("/"), !bare.contains("*"), !bare.contains("@")
+            else {
                 report(item, "'\(text)' is no host", "write HOST, HOST:PORT or *.DOMAIN")
                 continue
             }

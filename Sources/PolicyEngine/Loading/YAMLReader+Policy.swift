@@ -2,68 +2,96 @@ import OCI
 import Yams
 
 extension YAMLReader {
-    /// Reads a document of kind Policy, with the nodes that name its environments (checked when all files are read).
-    mutating func policy(_ document: Node) -> (Policy, from: Node, to: Node)? {
-        let keys = ["version", "kind", "name", "description", "mode", "match", "tags", "platforms", "labels"]
-        guard let members = members(document, of: "a policy", allowed: keys) else { return nil }
+    private static let policyKeys = [
+        "version", "kind", "name", "description", "mode", "match", "tags", "platforms", "labels", "gates", "defaults", "override",
+    ]
+
+    /// Reads a document of kind Policy.
+    mutating func policy(_ document: Node) -> Policy? {
+        guard let members = members(document, of: "a policy", allowed: Self.policyKeys) else { return nil }
         guard let nameNode = members["name"], let name = string(nameNode, "name") else {
             if members["name"] == nil { report(document, "the policy has no name", "add 'name: to-production'") }
             return nil
         }
-        guard let match = members["match"] else {
+        guard let matchNode = members["match"] else {
             report(document, "the policy does not say what it is about", "add 'match:' with images, from and to")
             return nil
         }
-        guard let (included, excluded, from, to, fromNode, toNode) = matchRule(match) else { return nil }
-        let policy = Policy(
-            name: name, source: SourceLocation(file: file, line: nameNode.mark?.line ?? 1),
-            mode: members["mode"].flatMap { choice($0, "mode", Policy.Mode.self) } ?? .enforce, images: included, excludedImages: excluded,
-            from: from, to: to, tags: tagRules(members["tags"]), requiredPlatforms: platforms(members["platforms"]),
-            requiredLabels: labels(members["labels"]))
-        return (policy, fromNode, toNode)
+        if let description = members["description"] { _ = string(description, "description") }
+        guard let match = match(matchNode) else { return nil }
+        let source = SourceLocation(file: file, line: nameNode.mark?.line ?? 1)
+        let gates = shorthands(members, source) + gateRules(members["gates"], "gates")
+        let defaults = gateRules(members["defaults"], "defaults")
+        return Policy(
+            name: name, source: source, mode: members["mode"].flatMap { choice($0, "mode", Policy.Mode.self) } ?? .enforce, images: match.included,
+            excludedImages: match.excluded, from: match.from, to: match.to, tags: policyTags(members["tags"]), gates: gates, defaults: defaults,
+            overrides: overrides(members["override"], gates + defaults), place: source.description)
     }
 
-    private typealias Match = ([ImagePattern], [ImagePattern], EnvironmentName, EnvironmentName, Node, Node)
+    /// `platforms:` and `labels:` beside the gates are gates too.
+    private mutating func shorthands(_ members: [String: Node], _ source: SourceLocation) -> [GateRule] {
+        var rules: [GateRule] = []
+        if let node = members["platforms"], let gate = PlatformGate(node, &self) { rules.append(Self.rule(gate, source)) }
+        if let node = members["labels"], let gate = LabelGate(node, &self) { rules += gate.labels.map { Self.rule(LabelGate($0), $0.source) } }
+        return rules
+    }
 
-    private mutating func matchRule(_ node: Node) -> Match? {
-        guard let members = members(node, of: "match", allowed: ["images", "from", "to"]) else { return nil }
-        for key in ["images", "from", "to"] where members[key] == nil {
-            report(node, "match has no '\(key)'", key == "images" ? "add 'images: [\"shop/**\"]'" : "add '\(key): ENVIRONMENT'")
-        }
-        guard let imagesNode = members["images"], let fromNode = members["from"], let toNode = members["to"] else { return nil }
+    private struct Match {
         var included: [ImagePattern] = []
         var excluded: [ImagePattern] = []
-        for item in list(imagesNode, "images") {
+        var from: EnvironmentName?
+        var to: EnvironmentName?
+    }
+
+    private mutating func match(_ node: Node) -> Match? {
+        guard let members = members(node, of: "match", allowed: ["images", "from", "to"]),
+            let imagesNode = required(members["images"], "images", in: node, "add 'images: [\"shop/**\"]'")
+        else { return nil }
+        var match = Match()
+        let items = list(imagesNode, "images")
+        for item in items {
             guard let text = string(item, "images") else { continue }
             do {
                 if text.hasPrefix("!") {
-                    excluded.append(try ImagePattern(parsing: String(text.dropFirst())))
+                    match.excluded.append(try ImagePattern(parsing: String(text.dropFirst())))
                 } else {
-                    included.append(try ImagePattern(parsing: text))
+                    match.included.append(try ImagePattern(parsing: text))
                 }
             } catch { report(item, "'\(text)' is no image pattern: \(error.description)", "use a glob such as shop/** or regex:…") }
         }
-        if included.isEmpty { report(imagesNode, "no images are matched", "name at least one pattern that does not begin with '!'") }
-        guard let from = environmentName(fromNode, "from"), let to = environmentName(toNode, "to") else { return nil }
-        if from == to {
+        if match.included.isEmpty, !items.isEmpty, match.excluded.count == items.count {
+            report(imagesNode, "no images are matched", "name at least one pattern that does not begin with '!'")
+        }
+        match.from = members["from"].flatMap { knownEnvironment($0, "from") }
+        match.to = members["to"].flatMap { knownEnvironment($0, "to") }
+        if let from = match.from, from == match.to, let toNode = members["to"] {
             report(toNode, "a promotion from '\(from)' to itself moves nothing", "name two different environments")
-            return nil
         }
-        return (included, excluded, from, to, fromNode, toNode)
+        return match
     }
 
-    private mutating func environmentName(_ node: Node, _ what: String) -> EnvironmentName? {
-        guard let text = string(node, what) else { return nil }
-        guard let name = EnvironmentName(parsing: text) else {
-            report(node, "'\(text)' is no environment name", "use lowercase letters, digits and '-', beginning with a letter")
-            return nil
+    private mutating func policyTags(_ node: Node?) -> TagRules? {
+        let keys = ["semver", "prerelease", "patterns", "exclude", "target", "existing"]
+        guard let node, let members = members(node, of: "tags", allowed: keys) else { return nil }
+        var rules = tagRules(members)
+        if let existing = members["existing"].flatMap({ choice($0, "existing", TagRules.Existing.self) }) { rules.existing = existing }
+        guard let targets = members["target"] else { return rules }
+        var templates: [TagTemplate] = []
+        for item in list(targets, "target") {
+            guard let text = string(item, "target") else { continue }
+            guard let template = TagTemplate(parsing: text) else {
+                report(item, "'\(text)' makes no tag", "use letters, digits, '.', '_', '-' and {tag}, {semver.major}, {semver.minor}, {semver.patch}")
+                continue
+            }
+            templates.append(template)
         }
-        return name
+        rules.target = templates
+        return rules
     }
 
-    private mutating func tagRules(_ node: Node?) -> TagRules {
+    /// What is asked of a tag: the keys that `tags:` and the gate `tag` share.
+    mutating func tagRules(_ members: [String: Node]) -> TagRules {
         var rules = TagRules()
-        guard let node, let members = members(node, of: "tags", allowed: ["semver", "prerelease", "patterns", "exclude", "target", "existing"]) else { return rules }
         if let item = members["semver"], let text = string(item, "semver") {
             rules.semver = SemanticVersionRange(parsing: text)
             if rules.semver == nil { report(item, "'\(text)' is no range of versions", "write for example '>=1.0.0 <2.0.0', '^1.2' or '1.x'") }
@@ -71,55 +99,27 @@ extension YAMLReader {
         if let allowed = members["prerelease"].flatMap({ bool($0, "prerelease") }) { rules.allowPrerelease = allowed }
         rules.patterns = patterns(members["patterns"], "patterns")
         rules.exclude = patterns(members["exclude"], "exclude")
-        if let existing = members["existing"].flatMap({ choice($0, "existing", TagRules.Existing.self) }) { rules.existing = existing }
-        if let targets = members["target"] {
-            rules.target = []
-            for item in list(targets, "target") {
-                guard let text = string(item, "target") else { continue }
-                guard let template = TagTemplate(parsing: text) else {
-                    report(item, "'\(text)' makes no tag", "use letters, digits, '.', '_', '-' and {tag}, {semver.major}, {semver.minor}, {semver.patch}")
-                    continue
-                }
-                rules.target.append(template)
-            }
-        }
         return rules
     }
 
-    private mutating func patterns(_ node: Node?, _ what: String) -> [TextPattern] {
-        guard let node else { return [] }
-        var patterns: [TextPattern] = []
-        for item in list(node, what) {
-            if let pattern = pattern(item, what) { patterns.append(pattern) }
-        }
-        return patterns
-    }
-
-    private mutating func platforms(_ node: Node?) -> [Platform] {
-        guard let node, let members = members(node, of: "platforms", allowed: ["require"]), let required = members["require"] else { return [] }
-        var platforms: [Platform] = []
-        for item in list(required, "require") {
-            guard let text = string(item, "require") else { continue }
-            guard let platform = Platform(parsing: text) else {
-                report(item, "'\(text)' is no platform", "write os/architecture, for example linux/amd64 or linux/arm/v7")
+    private mutating func overrides(_ node: Node?, _ rules: [GateRule]) -> OverrideRule? {
+        guard let node, let members = members(node, of: "override", allowed: ["by", "gates"]) else { return nil }
+        guard let byNode = required(members["by"], "by", in: node, "name the groups that may: 'by: [incident-commanders]'"),
+            let gatesNode = required(members["gates"], "gates", in: node, "name the gates that it opens: 'gates: [freeze, soak]'")
+        else { return nil }
+        let known = rules.map(\.name)
+        var gates: [String] = []
+        for item in list(gatesNode, "gates") {
+            guard let name = string(item, "gates") else { continue }
+            guard known.contains(name) else {
+                let nearest = Spelling.nearest(to: name, in: known)
+                report(
+                    item, "the policy has no gate '\(name)'", nearest.map { "did you mean '\($0)'?" } ?? "its gates: \(known.joined(separator: ", "))"
+                )
                 continue
             }
-            platforms.append(platform)
+            gates.append(name)
         }
-        return platforms
-    }
-
-    private mutating func labels(_ node: Node?) -> [RequiredLabel] {
-        guard let node, let members = members(node, of: "labels", allowed: ["require"]), let required = members["require"] else { return [] }
-        guard case .mapping(let mapping) = required else {
-            report(required, "labels are required by name", "write 'org.opencontainers.image.source: \"https://git.example.com/**\"'")
-            return []
-        }
-        var labels: [RequiredLabel] = []
-        for (key, value) in mapping {
-            guard let name = string(key, "a label's name"), let pattern = pattern(value, name) else { continue }
-            labels.append(RequiredLabel(name: name, pattern: pattern, source: SourceLocation(file: file, line: key.mark?.line ?? 1)))
-        }
-        return labels
+        return OverrideRule(by: people(byNode, "by"), gates: gates, source: SourceLocation(file: file, line: node.mark?.line ?? 1))
     }
 }

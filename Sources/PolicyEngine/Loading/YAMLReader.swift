@@ -5,11 +5,20 @@ struct YAMLReader {
     /// Largest file, in bytes.
     static let maximumBytes = 1 << 20
     static let maximumDepth = 20
+    /// Most values in one list, and most members of a mapping whose keys are free.
+    static let maximumItems = 1_000
+    /// Most mistakes that are listed for one file.
+    static let maximumDiagnostics = 100
 
     let file: String
     private(set) var diagnostics: [PolicyDiagnostic] = []
+    /// Names that other files explain.
+    private(set) var references: [Reference] = []
 
     init(file: String) { self.file = file }
+
+    /// Whether no more mistakes are listed.
+    var isFull: Bool { diagnostics.count >= Self.maximumDiagnostics }
 
     /// The file's one document; `nil` with a diagnostic where it can't be read.
     mutating func document(_ text: String) -> Node? {
@@ -18,15 +27,7 @@ struct YAMLReader {
             return nil
         }
         do {
-            let documents = Array(try Yams.compose_all(yaml: text).prefix(2))
-            guard let first = documents.first else {
-                report(line: 1, column: 1, "the file is empty", "start it with 'version: 1' and 'kind: Environments' or 'kind: Policy'")
-                return nil
-            }
-            if documents.count > 1 {
-                report(line: documents[1].mark?.line ?? 1, column: 1, "a second document begins here", "put one document into each file")
-            }
-            refuseAliases(in: text)
+            guard try refuseAnchors(in: text), let first = try onlyDocument(text) else { return nil }
             return check(first, depth: 0) ? first : nil
         } catch let error as YamlError {
             report(error)
@@ -42,38 +43,51 @@ struct YAMLReader {
     }
 
     mutating func report(line: Int, column: Int, _ problem: String, _ remedy: String) {
-        diagnostics.append(PolicyDiagnostic(file: file, line: line, column: column, problem: problem, remedy: remedy))
+        guard !isFull else { return }
+        if diagnostics.count == Self.maximumDiagnostics - 1 {
+            diagnostics.append(
+                PolicyDiagnostic(file: file, line: line, column: column, problem: "there are more mistakes", remedy: "mend these first"))
+        } else {
+            diagnostics.append(PolicyDiagnostic(file: file, line: line, column: column, problem: problem, remedy: remedy))
+        }
+    }
+
+    mutating func refer(to kind: Reference.Kind, _ name: String, _ node: Node) {
+        references.append(Reference(kind: kind, name: name, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1))
+    }
+
+    private mutating func onlyDocument(_ text: String) throws -> Node? {
+        // Every value is taken as the text that it is: no resolver guesses at numbers and dates.
+        let parser = try Yams.Parser(yaml: text, resolver: .basic)
+        guard let first = try parser.nextRoot() else {
+            report(line: 1, column: 1, "the file is empty", "start it with 'version: 1' and its kind, for example 'kind: Policy'")
+            return nil
+        }
+        guard let second = try parser.nextRoot() else { return first }
+        report(second, "a second document begins here", "put one document into each file")
+        return nil
     }
 
     private mutating func report(_ error: YamlError) {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             report(line: mark.line, column: mark.column, "not valid YAML: \(problem)", "check indentation, colons and quotes near this place")
+        case .reader(let problem, let offset, _, let text):
+            let place = Self.place(of: offset ?? 0, in: text)
+            report(line: place.line, column: place.column, "not valid YAML: \(problem)", "remove the character; text files hold none such")
         case .duplicatedKeysInMapping(let duplicates, let context):
             report(
                 line: context.mark.line, column: context.mark.column,
-                "a key stands here twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))", "keep one of them")
+                "a key stands here twice: \(duplicates.map { "\($0.prefix(80))" }.joined(separator: ", "))", "keep one of them")
         default:
             report(line: 1, column: 1, "not valid YAML", "check indentation, colons and quotes")
         }
     }
 
-    /// An alias can make a small file huge, and says nothing that can't be written out.
-    private mutating func refuseAliases(in text: String) {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let bare = line.drop { $0 == " " }
-            guard !bare.hasPrefix("#") else { continue }
-            for marker in [": &", ": *", "- &", "- *", "<<:"] {
-                guard let range = line.firstRange(of: marker), Self.isAnchor(marker, after: line[range.upperBound...]) else { continue }
-                let column = line.distance(from: line.startIndex, to: range.lowerBound) + 1
-                report(line: index + 1, column: column, "anchors, aliases and merge keys are not allowed", "write the value out; quote a text that begins with * or &")
-                return
-            }
-        }
-    }
-
-    private static func isAnchor(_ marker: String, after rest: Substring) -> Bool {
-        marker == "<<:" || rest.first.map { $0.isLetter || $0.isNumber || $0 == "_" || $0 == "*" || $0 == "/" } ?? true
+    private static func place(of offset: Int, in text: String) -> (line: Int, column: Int) {
+        let before = text.prefix(offset)
+        let line = before.reduce(1) { $1.isNewline ? $0 + 1 : $0 }
+        return (line, before.reversed().prefix { !$0.isNewline }.count + 1)
     }
 
     private mutating func check(_ node: Node, depth: Int) -> Bool {
@@ -81,8 +95,12 @@ struct YAMLReader {
             report(node, "the file is nested deeper than \(Self.maximumDepth)", "no setting needs that")
             return false
         }
+        guard node.tag.rawValue.hasPrefix("tag:yaml.org,2002:") else {
+            report(node, "'\(node.tag.rawValue.prefix(80))' is a YAML tag, and tags are not allowed", "put a text that begins with '!' in quotes")
+            return false
+        }
         switch node {
-        case .mapping(let mapping): return mapping.allSatisfy { check($0.value, depth: depth + 1) }
+        case .mapping(let mapping): return mapping.allSatisfy { check($0.key, depth: depth + 1) && check($0.value, depth: depth + 1) }
         case .sequence(let sequence): return sequence.allSatisfy { check($0, depth: depth + 1) }
         default: return true
         }
@@ -90,100 +108,94 @@ struct YAMLReader {
 }
 
 extension YAMLReader {
-    /// The members of a mapping, with unknown keys reported.
-    mutating func members(_ node: Node, of what: String, allowed: [String]) -> [String: Node]? {
-        guard case .mapping(let mapping) = node else {
-            report(node, "\(what) must be a mapping", "write 'key: value' lines: \(allowed.joined(separator: ", "))")
-            return nil
-        }
-        var members: [String: Node] = [:]
-        for (key, value) in mapping {
-            guard let name = key.scalar?.string, allowed.contains(name) else {
-                let found = key.scalar?.string ?? "?"
-                let nearest = Spelling.nearest(to: found, in: allowed)
-                report(key, "\(what) has no key '\(found)'", nearest.map { "did you mean '\($0)'?" } ?? "allowed: \(allowed.joined(separator: ", "))")
-                continue
+    /// Reports the first anchor or alias. An alias can make a small file huge, and says nothing that can't be written out.
+    ///
+    /// The parser resolves aliases while it reads and compares the keys that they stand in, so a hostile file must be refused before. Each
+    /// `&name` and `*name` that may be a token is made a tag: where it was text nothing changes, where it was a token a tagged node begins.
+    /// - Returns: whether the file is free of them.
+    fileprivate mutating func refuseAnchors(in text: String) throws -> Bool {
+        let (neutral, places) = Self.neutralised(text)
+        guard !places.isEmpty else { return true }
+        let parser = try Yams.Parser(yaml: neutral, resolver: .basic)
+        do {
+            while let root = try parser.nextRoot() {
+                if let found = Self.place(ofTagIn: root, at: places) { return refuse(found) }
             }
-            members[name] = value
+        } catch let error as YamlError {
+            // The error may come from what was made of an anchor.
+            guard let line = Self.line(of: error), let near = places.filter({ $0.line == line }).min() else { throw error }
+            return refuse(near)
         }
-        return members
+        return true
     }
 
-    mutating func string(_ node: Node, _ what: String) -> String? {
-        guard case .scalar(let scalar) = node, !scalar.string.isEmpty, scalar.string.utf8.count <= 1000 else {
-            report(node, "\(what) must be a text", "write one value, in quotes if it has special characters")
-            return nil
-        }
-        return scalar.string
-    }
-
-    mutating func bool(_ node: Node, _ what: String) -> Bool? {
-        switch node.scalar?.string {
-        case "true": return true
-        case "false": return false
-        default:
-            report(node, "\(what) must be true or false", "write true or false without quotes")
-            return nil
+    private static func line(of error: YamlError) -> Int? {
+        switch error {
+        case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _): mark.line
+        case .duplicatedKeysInMapping(_, let context): context.mark.line
+        default: nil
         }
     }
 
-    mutating func integer(_ node: Node, _ what: String, in range: ClosedRange<Int>) -> Int? {
-        guard let text = node.scalar?.string, let value = Int(text), range.contains(value) else {
-            report(node, "\(what) must be a whole number", "from \(range.lowerBound) to \(range.upperBound)")
-            return nil
-        }
-        return value
+    private mutating func refuse(_ place: Place) -> Bool {
+        report(
+            line: place.line, column: place.column, "anchors, aliases and merge keys are not allowed",
+            "write the value out; quote a text that begins with * or &")
+        return false
     }
 
-    /// A list, or a single value standing for a list of one.
-    mutating func list(_ node: Node, _ what: String) -> [Node] {
+    private struct Place: Hashable, Comparable {
+        let line: Int
+        let column: Int
+
+        static func < (lhs: Place, rhs: Place) -> Bool { (lhs.line, lhs.column) < (rhs.line, rhs.column) }
+    }
+
+    private static func neutralised(_ text: String) -> (String, Set<Place>) {
+        var result = String.UnicodeScalarView()
+        var places: Set<Place> = []
+        var (line, column) = (1, 1)
+        var previous: Unicode.Scalar = "\n"
+        var scalars = text.unicodeScalars.makeIterator()
+        var next = scalars.next()
+        while let scalar = next {
+            next = scalars.next()
+            if scalar == "&" || scalar == "*", let next, isName(next) || next == "-", !isName(previous) {
+                places.insert(Place(line: line, column: column))
+                result.append("!")
+            } else {
+                result.append(scalar)
+            }
+            let isBreak = scalar == "\n" || (scalar == "\r" && next != "\n") || ["\u{85}", "\u{2028}", "\u{2029}"].contains(scalar)
+            (line, column) = isBreak ? (line + 1, 1) : (line, column + 1)
+            previous = scalar
+        }
+        return (String(result), places)
+    }
+
+    private static func isName(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case "0"..."9", "A"..."Z", "a"..."z", "_": true
+        default: false
+        }
+    }
+
+    private static func place(ofTagIn node: Node, at places: Set<Place>) -> Place? {
+        if !node.tag.rawValue.hasPrefix("tag:yaml.org,2002:"), let mark = node.mark {
+            let place = Place(line: mark.line, column: mark.column)
+            if places.contains(place) { return place }
+        }
         switch node {
-        case .sequence(let sequence): return Array(sequence)
-        case .scalar: return [node]
-        default:
-            report(node, "\(what) must be a list", "write '- value' lines or [a, b]")
-            return []
-        }
-    }
-
-    mutating func pattern(_ node: Node, _ what: String) -> TextPattern? {
-        guard let text = string(node, what) else { return nil }
-        do { return try TextPattern(parsing: text) } catch {
-            report(node, "'\(text)' is no pattern: \(error.description)", "use a glob such as shop/* or regex:…")
-            return nil
-        }
-    }
-
-    mutating func choice<Value: RawRepresentable & CaseIterable>(_ node: Node, _ what: String, _: Value.Type) -> Value? where Value.RawValue == String {
-        let names = Value.allCases.map(\.rawValue)
-        guard let text = node.scalar?.string, let value = Value(rawValue: text) else {
-            report(node, "\(what) can't be '\(node.scalar?.string ?? "?")'", "use one of: \(names.joined(separator: ", "))")
-            return nil
-        }
-        return value
-    }
-}
-
-/// Finds what somebody probably meant.
-enum Spelling {
-    static func nearest(to text: String, in candidates: [String]) -> String? {
-        let scored = candidates.map { ($0, distance(text.lowercased(), $0.lowercased())) }
-        guard let best = scored.min(by: { $0.1 < $1.1 }), best.1 <= max(2, text.count / 3) else { return nil }
-        return best.0
-    }
-
-    private static func distance(_ lhs: String, _ rhs: String) -> Int {
-        let right = Array(rhs.prefix(64))
-        var row = Array(0...right.count)
-        for (i, left) in lhs.prefix(64).enumerated() {
-            var previous = row[0]
-            row[0] = i + 1
-            for (j, character) in right.enumerated() {
-                let substitution = previous + (left == character ? 0 : 1)
-                previous = row[j + 1]
-                row[j + 1] = min(substitution, row[j] + 1, row[j + 1] + 1)
+        case .mapping(let mapping):
+            for (key, value) in mapping {
+                if let found = place(ofTagIn: key, at: places) ?? place(ofTagIn: value, at: places) { return found }
             }
+        case .sequence(let sequence):
+            for item in sequence {
+                if let found = place(ofTagIn: item, at: places) { return found }
+            }
+        default: break
         }
-        return row[right.count]
+        return nil
     }
 }

@@ -11,8 +11,10 @@ public struct RegexError: Error, Hashable, Sendable, CustomStringConvertible {
 public struct LinearRegex: Sendable, Hashable {
     /// Largest pattern, in characters.
     static let maximumLength = 500
-    /// Largest automaton: repetition multiplies states.
-    static let maximumStates = 4_000
+    /// Largest automaton, and most steps to build it: repetition multiplies both.
+    static let maximumStates = 1_000
+    /// Longest text that is looked at, in bytes; a longer one matches nothing. Time is bounded by this and the size of the automaton.
+    static let maximumTextBytes = 8_192
 
     indirect enum Node: Sendable, Hashable {
         case empty
@@ -38,6 +40,8 @@ public struct LinearRegex: Sendable, Hashable {
     public let pattern: String
     private let states: [State]
     private let start: Int
+    /// The same automaton in one machine word, where it is small enough.
+    private let small: BitAutomaton?
 
     public init(_ pattern: String) throws(RegexError) {
         guard pattern.count <= Self.maximumLength else {
@@ -50,44 +54,66 @@ public struct LinearRegex: Sendable, Hashable {
         let match = try compiler.add(.match)
         start = try compiler.compile(node, next: match)
         states = compiler.states
+        small = BitAutomaton(states: states, start: start)
     }
 
     /// Whether the pattern matches the whole text.
     public func matches(_ text: String) -> Bool {
-        var current = closure([start])
+        guard text.utf8.count <= Self.maximumTextBytes else { return false }
+        if let small { return small.matches(text) }
+        var closure = Closure(states)
+        var current = closure.reach([start])
         for scalar in text.unicodeScalars {
             var next: [Int] = []
             for index in current {
                 if case .consume(let set, let target) = states[index], set.contains(scalar) { next.append(target) }
             }
             if next.isEmpty { return false }
-            current = closure(next)
+            current = closure.reach(next)
         }
         return current.contains { states[$0] == .match }
     }
 
-    private func closure(_ roots: [Int]) -> [Int] {
-        var seen = [Bool](repeating: false, count: states.count)
-        var pending = roots
-        var result: [Int] = []
-        while let index = pending.popLast() {
-            if seen[index] { continue }
-            seen[index] = true
-            if case .split(let targets) = states[index] { pending += targets } else { result.append(index) }
+    /// Follows the splits from some states to those that consume or match.
+    struct Closure {
+        private let states: [State]
+        /// The round in which each state was last seen: it need not be cleared.
+        private var seen: [Int]
+        private var round = 0
+
+        init(_ states: [State]) {
+            self.states = states
+            seen = [Int](repeating: 0, count: states.count)
         }
-        return result
+
+        mutating func reach(_ roots: [Int]) -> [Int] {
+            round += 1
+            var pending = roots
+            var result: [Int] = []
+            while let index = pending.popLast() {
+                if seen[index] == round { continue }
+                seen[index] = round
+                if case .split(let targets) = states[index] { pending += targets } else { result.append(index) }
+            }
+            return result
+        }
     }
 
     private struct Compiler {
+        private static let tooLarge = RegexError(description: "the regular expression is too large: use fewer or smaller repetitions")
         var states: [State] = []
+        private var steps = 0
 
         mutating func add(_ state: State) throws(RegexError) -> Int {
-            guard states.count < LinearRegex.maximumStates else { throw RegexError(description: "the regular expression is too large") }
+            guard states.count < LinearRegex.maximumStates else { throw Self.tooLarge }
             states.append(state)
             return states.count - 1
         }
 
         mutating func compile(_ node: Node, next: Int) throws(RegexError) -> Int {
+            // A repetition of nothing adds no state, and nested ones would take for ever to add none.
+            steps += 1
+            guard steps <= 4 * LinearRegex.maximumStates else { throw Self.tooLarge }
             switch node {
             case .empty: return next
             case .set(let set): return try add(.consume(set, next: next))

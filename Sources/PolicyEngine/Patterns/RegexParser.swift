@@ -7,7 +7,8 @@ struct RegexParser {
     init(_ pattern: String) {
         var text = pattern.unicodeScalars[...]
         if text.first == "^" { text = text.dropFirst() }
-        if text.last == "$", text.dropLast().last != "\\" { text = text.dropLast() }
+        // A '$' behind an even number of backslashes is not escaped.
+        if text.last == "$", text.dropLast().reversed().prefix(while: { $0 == "\\" }).count.isMultiple(of: 2) { text = text.dropLast() }
         scalars = Array(text)
     }
 

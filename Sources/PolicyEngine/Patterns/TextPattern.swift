@@ -9,6 +9,7 @@ public struct TextPattern: Sendable, Hashable, CustomStringConvertible {
         guard !text.isEmpty else { throw RegexError(description: "a pattern must not be empty") }
         description = text
         if text.hasPrefix("regex:") {
+            guard text.utf8.count > 6 else { throw RegexError(description: "nothing stands behind 'regex:'") }
             regex = try LinearRegex(String(text.dropFirst(6)))
         } else {
             regex = try LinearRegex(Self.expression(forGlob: text))
@@ -16,6 +17,13 @@ public struct TextPattern: Sendable, Hashable, CustomStringConvertible {
     }
 
     public func matches(_ text: String) -> Bool { regex.matches(text) }
+
+    /// How much it says: a text without wildcards most, then a glob by its other characters, then an expression.
+    var specificity: Int {
+        if description.hasPrefix("regex:") { return 0 }
+        let wildcards = description.reduce(0) { $1 == "*" || $1 == "?" ? $0 + 1 : $0 }
+        return wildcards == 0 ? .max : 1 + description.count - wildcards
+    }
 
     private static func expression(forGlob glob: String) -> String {
         var result = ""
@@ -42,9 +50,14 @@ public struct TextPattern: Sendable, Hashable, CustomStringConvertible {
 public struct ImagePattern: Sendable, Hashable, CustomStringConvertible {
     private let pattern: TextPattern
 
-    public init(parsing text: String) throws(RegexError) { pattern = try TextPattern(parsing: text) }
+    public init(parsing text: String) throws(RegexError) {
+        pattern = try TextPattern(parsing: text)
+        specificity = pattern.specificity
+    }
 
     public var description: String { pattern.description }
+
+    let specificity: Int
 
     public func matches(_ image: ImageName) -> Bool { pattern.matches(image.description) }
 }

@@ -1,3 +1,4 @@
+public import Foundation
 public import OCI
 
 /// What one platform's image says of itself.
@@ -5,11 +6,14 @@ public struct PlatformFacts: Sendable, Hashable, Codable {
     public let platform: Platform
     public let labels: [String: String]
     public let user: String?
+    /// The platform's own manifest, to which evidence may be bound. `nil` where it was not recorded.
+    public let digest: Digest?
 
-    public init(platform: Platform, labels: [String: String], user: String?) {
+    public init(platform: Platform, labels: [String: String], user: String?, digest: Digest? = nil) {
         self.platform = platform
         self.labels = labels
         self.user = user
+        self.digest = digest
     }
 }
 
@@ -25,6 +29,9 @@ public struct CurrentTag: Sendable, Hashable, Codable {
 }
 
 /// Everything that a decision may look at. Read by digest, once, and stored with the decision.
+///
+/// What is optional may not have been collected, and a decision that was stored before it existed has none of it. A gate that needs it does
+/// not open without it: `nil` means that nobody looked, an empty list that somebody looked and found none.
 public struct PromotionFacts: Sendable, Hashable, Codable {
     public let image: ImageName
     public let from: EnvironmentName
@@ -47,6 +54,25 @@ public struct PromotionFacts: Sendable, Hashable, Codable {
     /// What the target tags name now.
     public let targetTags: [CurrentTag]
 
+    /// The requester with the claims by which groups are recognised.
+    public var requesterIdentity: Identity?
+    /// Where the digest is and was.
+    public var presence: [EnvironmentPresence]?
+    /// When a registry of ours first had the digest.
+    public var firstSeen: Date?
+    /// Signatures that verify, and those that say to be by somebody trusted and do not verify.
+    public var signatures: [SignatureFact]?
+    public var sboms: [SBOMFact]?
+    public var scans: [ScanFact]?
+    /// What pipelines posted about the digest.
+    public var evidence: [EvidenceFact]?
+    /// What was said to this promotion.
+    public var approvals: [ApprovalFact]?
+    /// Promotions into the target environment, of any image, as far back as the quotas look.
+    public var recentPromotions: [RecentPromotion]?
+    /// Somebody's order to let it pass in spite of some gates.
+    public var override: OverrideFact?
+
     public init(
         image: ImageName, from: EnvironmentName, to: EnvironmentName, digest: Digest, tag: Tag?, requestedTargetTags: [Tag], requester: String,
         mediaType: MediaType, artifactType: String?, platforms: [PlatformFacts], annotations: [String: String], sizeBytes: Int64,
@@ -68,4 +94,7 @@ public struct PromotionFacts: Sendable, Hashable, Codable {
         self.presentInSource = presentInSource
         self.targetTags = targetTags
     }
+
+    /// The requester, with claims where they are known.
+    var askedBy: Identity { requesterIdentity ?? Identity(id: requester) }
 }
