@@ -79,6 +79,28 @@ import Testing
         try await service.terminate()
     }
 
+    /// A signature made after the promotion follows the image, and the log says so.
+    @Test func lateEvidenceFollowsTheImage() async throws {
+        let lift = try await Lift.make(settings: ["SHIPLIFT_EVIDENCE_SECONDS": "1"])
+        let image = try ImageFixture.image(labels: Lift.labels)
+        try await lift.shared.push(image, to: "dev/shop/api", tag: "1.0.0")
+        let service = try await lift.start()
+        let promoted = try await lift.promote("shop/api:1.0.0", from: "dev", to: "staging")
+        #expect(promoted.report?.referrers == 0)
+        let signature = try ImageFixture.image(layers: [300], seed: 910)
+        let tag = "sha256-\(image.digest.hex).sig"
+        try await lift.shared.push(signature, to: "dev/shop/api", tag: tag)
+        try await eventually("the signature to follow", within: .seconds(30)) {
+            try await lift.staging.digest(of: tag, in: "staging/shop/api") == signature.digest
+        }
+        try await eventually("the log to say so") { try await lift.acts(of: promoted.id).contains("evidence.carried") }
+        // Looked at again, there is nothing to carry.
+        try await Task.sleep(for: .seconds(3))
+        #expect(try await lift.acts(of: promoted.id).filter { $0 == "evidence.carried" }.count == 1)
+        #expect(try await lift.auditIsIntact())
+        try await service.terminate()
+    }
+
     @Test func aSharedBaseIsMountedWhicheverImageBroughtIt() async throws {
         let lift = try await Lift.make()
         let base = [BlobFixture(size: 400_000, seed: 77)]

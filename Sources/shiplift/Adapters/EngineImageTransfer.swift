@@ -87,6 +87,22 @@ struct EngineImageTransfer: ImageTransfer {
         }
     }
 
+    func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] {
+        let (source, targets) = (try source(order), try targets(order))
+        let report: LateEvidenceReport
+        do { report = try await engine.carryLateEvidence(about: order.digest, from: source, to: targets, options: options(order)) } catch {
+            throw PromotionFailure(error)
+        }
+        return zip(targets, report.targets).compactMap { site, evidence in
+            let target = TargetRepository(registry: site.registry, repository: site.repository)
+            switch evidence.outcome {
+            case .upToDate, .imageAbsent: return nil
+            case .carried(let digests): return CarriedEvidence(target: target, digests: digests)
+            case .failed(let error): return CarriedEvidence(target: target, digests: [], failure: PromotionFailure(error))
+            }
+        }
+    }
+
     func commit(_ order: TransferOrder, deadline: ContinuousClock.Instant) async throws(PromotionFailure) -> TagCommit {
         let began = ContinuousClock.now
         var moves: [TagMove] = []
