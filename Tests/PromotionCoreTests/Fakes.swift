@@ -96,6 +96,7 @@ final class FakeTransfer: ImageTransfer {
         self.onCommit = onCommit
     }
 
+    func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] { [] }
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
 
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport {

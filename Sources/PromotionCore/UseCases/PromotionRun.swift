@@ -138,7 +138,8 @@ public struct PromotionRun: Sendable {
         }
         return TransferOrder(
             promotion: promotion.id, image: promotion.image, digest: promotion.digest, from: from, to: to,
-            tags: promotion.decision?.targetTags ?? promotion.requestedTags)
+            tags: promotion.decision?.targetTags ?? promotion.requestedTags,
+            referrers: policySet.referrers(for: promotion.image, from: promotion.from, to: promotion.to))
     }
 
     private func move(

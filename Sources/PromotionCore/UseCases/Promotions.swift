@@ -94,7 +94,7 @@ public struct Promotions: Sendable {
         else { return DryRun(resolved: resolved, decision: evaluated.decision, plan: nil) }
         let order = TransferOrder(
             promotion: PromotionID(environs.newID()), image: request.image, digest: resolved.digest, from: from, to: to,
-            tags: evaluated.decision.targetTags)
+            tags: evaluated.decision.targetTags, referrers: policySet.referrers(for: request.image, from: request.from, to: request.to))
         let plan = try await failure { () async throws(PromotionFailure) in try await transfer.plan(order) }
         return DryRun(resolved: resolved, decision: evaluated.decision, plan: plan)
     }
