@@ -17,7 +17,7 @@ import Transfer
             return .answer(found.map { PeerResponse(200, ["Content-Type": MediaType.ociIndex.description], body: Array($0)) } ?? PeerResponse(404))
         }
         defer { source.stop() }
-        let target = try ScriptedPeer { _ in .answer(PeerResponse(500)) }
+        let target = try ScriptedPeer { _ in .answer(PeerResponse(403)) }
         defer { target.stop() }
         try await withHarness { harness in
             let error = await transferError {
