@@ -85,7 +85,8 @@ public struct TreeReader: Sendable {
 
     /// Reads one manifest.
     func one(_ digest: Digest, from source: Site) async throws(TransferError) -> Manifest {
-        guard let manifest = try await read([digest], TreeBytes(root: digest), named: [:], from: source, nil).first else { throw .tree(root: digest, reason: "it is missing") }
+        let found = try await read([digest], TreeBytes(root: digest), named: [:], from: source, nil)
+        guard let manifest = found.first else { throw .tree(root: digest, reason: "it is missing") }
         return manifest
     }
 
