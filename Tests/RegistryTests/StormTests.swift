@@ -51,6 +51,40 @@ import Testing
         #expect(pause >= .seconds(2), "\(pause)")
     }
 
+    /// Its session was opened before: the body waits all the same.
+    @Test func anUploadWhoseSessionIsOpenKeepsThePauseToo() async throws {
+        let blob = SampleImage.bytes("late", count: 1_000)
+        let digest = Digest(hashing: blob)
+        let times = Mutex<(asked: ContinuousClock.Instant?, put: ContinuousClock.Instant?)>((nil, nil))
+        try await withPeer({ _ in .answer(PeerResponse(200, body: Array(blob))) }) { _, source in
+            try await withPeer({ request in
+                switch request.method {
+                case "POST": return .answer(PeerResponse(202, ["Location": "/up?s=1"]))
+                case "PUT":
+                    times.withLock { $0.put = .now }
+                    return .answer(PeerResponse(201))
+                default:
+                    times.withLock { $0.asked = .now }
+                    return .answer(PeerResponse(429, ["Retry-After": "2"]))
+                }
+            }) { _, target in
+                let repository = try RepositoryName.of("app")
+                let session = try await target.startUpload(repository)
+                let error = await registryError { () throws(RegistryError) in
+                    _ = try await target.headManifest(repository, .digest(digest), deadline: .now + .seconds(1))
+                }
+                guard case .rateLimited = error else { throw RegistryMismatch(error) }
+                let report = try await BlobRelay.relay(
+                    Descriptor(mediaType: .octetStream, digest: digest, size: Int64(blob.count)),
+                    from: BlobSource(client: source, repository: repository), to: [BlobUpload(client: target, session: session)])
+                #expect(report.failures == [nil])
+            }
+        }
+        let (asked, put) = times.withLock { $0 }
+        let pause = try #require(asked).duration(to: try #require(put))
+        #expect(pause >= .seconds(2), "\(pause)")
+    }
+
     @Test(arguments: [nil, "-5", "0", "soon", "nan"] as [String?]) func aPauseThatSaysNothingHoldsNobodyUp(field: String?) async throws {
         let answers = Countdown(2)
         try await withPeer({ _ in

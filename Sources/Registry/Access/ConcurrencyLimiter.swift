@@ -22,15 +22,21 @@ public actor ConcurrencyLimiter {
     public nonisolated func run<T: Sendable>(_ body: () async -> T) async -> T? {
         guard await acquire() else { return nil }
         // With the place in hand: who stood in the queue when the registry asked to be left alone leaves it alone as well.
-        while let end = await silence {
-            do { try await Task.sleep(until: end) } catch {
-                await release()
-                return nil
-            }
+        guard await keepSilence() else {
+            await release()
+            return nil
         }
         let result = await body()
         await release()
         return result
+    }
+
+    /// Waits until the registry may be asked again; `false` where the task was cancelled meanwhile.
+    nonisolated func keepSilence() async -> Bool {
+        while let end = await silence {
+            do { try await Task.sleep(until: end) } catch { return false }
+        }
+        return true
     }
 
     /// Until when the registry is left alone; `nil` where it is not.

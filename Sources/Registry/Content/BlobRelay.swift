@@ -48,6 +48,8 @@ public enum BlobRelay {
         var call = RegistryClient.Call(
             method: .get, url: try source.client.url("\(source.repository)/blobs/\(blob.digest)"),
             scopes: [TokenScope(repository: source.repository, access: .pull)], place: place, meter: source.meter)
+        // A session may be older than its registry's wish to be left alone.
+        for upload in uploads { guard await upload.client.limiter.keepSilence() else { throw .cancelled(place) } }
         let (targets, refused) = await targets(blob, uploads)
         guard !targets.isEmpty else { return BlobRelayReport(failures: uploads.indices.map { refused[$0] }, sourceBytes: 0) }
         var hasLoggedIn = false
