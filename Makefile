@@ -1,20 +1,25 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt clean
+.PHONY: help build demo test bench check fmt clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 build: ## Build the shiplift command (.build/release/shiplift)
 	@Scripts/install-dependencies build
-	swift build -c release --product shiplift
+	swift build -c release --product shiplift --static-swift-stdlib
 
 demo: ## Promote a real image through four environments before your eyes (CHECK=1: without a terminal)
 	@Scripts/install-dependencies demo
-	@swift build -c release --product shiplift
+	@swift build -c release --product shiplift --static-swift-stdlib
 	@CHECK=$(CHECK) Scripts/demo
 
 test: ## Build and run all tests
 	@Scripts/test
+
+bench: ## Measure against other tools, about half an hour (ARGS=--quick: a minute, to see that it works)
+	@Scripts/install-dependencies bench
+	@swift build -c release --product shiplift --static-swift-stdlib
+	@python3 Benchmarks/run.py $(ARGS)
 
 check: ## Check the formatting
 	swift format lint --recursive --parallel Sources Tests Package.swift

@@ -40,6 +40,8 @@ public enum ManifestContent: Sendable, Hashable {
     case image(config: Descriptor, layers: [Descriptor])
     /// An index: manifests.
     case index(manifests: [Descriptor])
+    /// An artifact manifest, which has no configuration.
+    case artifact(blobs: [Descriptor])
     /// A media type we don't know: carried as it is, with nothing below it.
     case opaque
 }
@@ -79,9 +81,14 @@ public struct Manifest: Sendable, Hashable {
 
     /// Every blob that this manifest itself refers to (not its children's), configuration first, without repetition.
     public var blobs: [Descriptor] {
-        guard case .image(let config, let layers) = content else { return [] }
+        let all: [Descriptor]
+        switch content {
+        case .image(let config, let layers): all = [config] + layers
+        case .artifact(let blobs): all = blobs
+        case .index, .opaque: return []
+        }
         var seen: Set<Digest> = []
-        return ([config] + layers).filter { seen.insert($0.digest).inserted }
+        return all.filter { seen.insert($0.digest).inserted }
     }
 
     /// Every manifest that this index refers to, without repetition.
@@ -116,7 +123,7 @@ public struct Manifest: Sendable, Hashable {
         guard !(document.manifests != nil && (document.config != nil || document.layers != nil)) else {
             throw .malformed(digest: digest, reason: "it has both 'manifests' and 'config' or 'layers'")
         }
-        let count = (document.manifests?.count ?? 0) + (document.layers?.count ?? 0)
+        let count = (document.manifests?.count ?? 0) + (document.layers?.count ?? 0) + (document.blobs?.count ?? 0)
         guard count <= ManifestLimits.children else {
             throw .tooManyChildren(digest: digest, found: count, limit: ManifestLimits.children)
         }
@@ -124,6 +131,7 @@ public struct Manifest: Sendable, Hashable {
             guard let manifests = document.manifests else { throw .malformed(digest: digest, reason: "an index without 'manifests'") }
             return .index(manifests: manifests)
         }
+        if mediaType == .ociArtifactManifest { return .artifact(blobs: document.blobs ?? []) }
         guard let config = document.config else { throw .malformed(digest: digest, reason: "an image manifest without 'config'") }
         return .image(config: config, layers: document.layers ?? [])
     }
@@ -136,6 +144,7 @@ struct ManifestDocument: Decodable {
     let artifactType: String?
     let config: Descriptor?
     let layers: [Descriptor]?
+    let blobs: [Descriptor]?
     let manifests: [Descriptor]?
     let subject: Descriptor?
     let annotations: [String: String]?

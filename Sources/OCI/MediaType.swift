@@ -11,6 +11,8 @@ public struct MediaType: Sendable, Hashable, CustomStringConvertible, Codable {
     public static let ociIndex = MediaType("application/vnd.oci.image.index.v1+json")
     public static let ociManifest = MediaType("application/vnd.oci.image.manifest.v1+json")
     public static let ociConfig = MediaType("application/vnd.oci.image.config.v1+json")
+    /// The artifact manifest of the 1.1 release candidates: withdrawn, but registries hold such.
+    public static let ociArtifactManifest = MediaType("application/vnd.oci.artifact.manifest.v1+json")
     public static let emptyJSON = MediaType("application/vnd.oci.empty.v1+json")
     public static let dockerManifestList = MediaType("application/vnd.docker.distribution.manifest.list.v2+json")
     public static let dockerManifest = MediaType("application/vnd.docker.distribution.manifest.v2+json")
@@ -26,7 +28,7 @@ public struct MediaType: Sendable, Hashable, CustomStringConvertible, Codable {
     public var isImageManifest: Bool { self == .ociManifest || self == .dockerManifest }
 
     /// A manifest of any kind we can read the children of.
-    public var isManifest: Bool { isIndex || isImageManifest }
+    public var isManifest: Bool { isIndex || isImageManifest || self == .ociArtifactManifest }
 
     /// Docker's schema 1, whose digest does not cover its bytes: refused.
     public var isSchema1: Bool { self == .dockerSchema1 || self == .dockerSchema1Signed }
@@ -41,7 +43,7 @@ public struct MediaType: Sendable, Hashable, CustomStringConvertible, Codable {
     }
 
     /// What a pull asks for, the most wanted first; anything else is taken as opaque bytes.
-    public static let acceptedManifests: [MediaType] = [.ociIndex, .ociManifest, .dockerManifestList, .dockerManifest]
+    public static let acceptedManifests: [MediaType] = [.ociIndex, .ociManifest, .dockerManifestList, .dockerManifest, .ociArtifactManifest]
 
     public init(from decoder: any Decoder) throws { self.init(try decoder.singleValueContainer().decode(String.self)) }
 

@@ -96,6 +96,9 @@ public struct Tag: Sendable, Hashable, Comparable, CustomStringConvertible, Coda
         description = text
     }
 
+    /// Takes a text that is a tag by the way it was made.
+    init(unchecked text: String) { description = text }
+
     public static func < (lhs: Tag, rhs: Tag) -> Bool { lhs.description < rhs.description }
 
     public init(from decoder: any Decoder) throws {

@@ -15,6 +15,8 @@ public struct Site: Sendable {
     /// Which server it is: sites on the same one can mount from each other, whatever environment they belong to.
     public var server: String { client.endpoint.url.origin.description }
     public var registry: String { client.endpoint.name }
+    /// The registry as an environment names it, on its server: one server may offer different kinds of repositories under different paths.
+    public var registryKey: String { "\(registry) \(server)" }
 
     func isSamePlace(as other: Site) -> Bool { server == other.server && repository == other.repository }
 }

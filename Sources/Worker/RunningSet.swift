@@ -43,24 +43,16 @@ final class RunningSet: Sendable {
 /// Wakes the claiming loop: somebody rang, work ended, or a stop was asked for.
 final class Calls: Sendable {
     private struct State {
-        var hasRung = false
         var isStopping = false
-        var waiter: CheckedContinuation<Void, Never>?
         var stopWaiter: CheckedContinuation<Void, Never>?
     }
 
     private let state = Mutex(State())
+    private let bell = Doorbell()
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    func ring() {
-        let waiter = state.withLock { state in
-            state.hasRung = true
-            defer { state.waiter = nil }
-            return state.waiter
-        }
-        waiter?.resume()
-    }
+    func ring() { bell.ring() }
 
     func stop() {
         let waiter = state.withLock { state in
@@ -91,34 +83,5 @@ final class Calls: Sendable {
     }
 
     /// Returns at the next ring, or after `time`.
-    func next(within time: Duration) async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.waitForRing() }
-            group.addTask {
-                // Cancelled when the ring came first.
-                do { try await Task.sleep(for: time) } catch {}
-            }
-            await group.next()
-            group.cancelAll()
-        }
-        state.withLock { $0.hasRung = false }
-    }
-
-    private func waitForRing() async {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if state.hasRung || Task.isCancelled { return true }
-                    state.waiter = continuation
-                    return false
-                }
-                if isOver { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { state in
-                defer { state.waiter = nil }
-                return state.waiter
-            }?.resume()
-        }
-    }
+    func next(within time: Duration) async { await bell.next(within: time) }
 }

@@ -1,8 +1,9 @@
 import Foundation
 import HTTPTransport
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct CancellationTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct CancellationTests {
     @Test func cancellingClosesTheConnection() async throws {
         let (asked, tellAsked) = AsyncStream<Void>.makeStream()
         let (closed, tellClosed) = AsyncStream<ContinuousClock.Instant>.makeStream()

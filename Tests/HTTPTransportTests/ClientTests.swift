@@ -1,9 +1,10 @@
 import Foundation
 import HTTPTransport
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ClientTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct ClientTests {
     @Test(
         arguments: [
             (HTTPMethod.get, nil), (.head, nil), (.delete, nil), (.post, []), (.post, nil), (.put, Array("{}".utf8)),

@@ -1,8 +1,9 @@
 import Foundation
 import HTTPTransport
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct DownloadTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct DownloadTests {
     /// A reader that does not read holds the server; then everything arrives.
     @Test func aSlowReaderHoldsTheServer() async throws {
         let size = 64 << 20

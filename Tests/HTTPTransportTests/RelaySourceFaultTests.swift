@@ -1,10 +1,11 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HTTPTransport
 
-@Suite(.timeLimit(.minutes(1))) struct RelaySourceFaultTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct RelaySourceFaultTests {
     /// At the start, in the middle, and in the very last byte; smaller and larger than what is held back.
     @Test(arguments: [(3_000_000, 0), (3_000_000, 1_500_000), (3_000_000, 2_999_999), (1000, 500), (1, 0)])
     func aFlippedByteNeverCompletes(size: Int, position: Int) async throws {
@@ -62,7 +63,7 @@ import Testing
                     }
                 }
             }
-            while early.all.count < 2 { await Task.yield() }
+            try await eventually("both looks at the target") { early.all.count == 2 }
         }
         #expect(early.all == [false, false])
     }

@@ -1,10 +1,11 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HTTPTransport
 
-@Suite(.timeLimit(.minutes(1))) struct RelayTargetFaultTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct RelayTargetFaultTests {
     @Test func oneTargetBreaksTheOtherSucceeds() async throws {
         let blob = Blob(size: 20 << 20)
         let uploads = Record<Upload>()

@@ -1,10 +1,11 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HTTPTransport
 
-@Suite(.timeLimit(.minutes(1))) struct RelayTests {
+@Suite(.inTurn, .timeLimit(.minutes(15))) struct RelayTests {
     @Test func digestsAreTheStandardOnes() {
         let abc = Array("abc".utf8)
         #expect(Blob.digest(of: [abc], .sha256) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")

@@ -64,6 +64,15 @@ import Testing
         #expect(manifest.blobs.isEmpty && manifest.children.isEmpty)
     }
 
+    @Test func readsAnArtifactManifest() throws {
+        let type = MediaType.ociArtifactManifest
+        let manifest = try manifest(#"{"mediaType":"\#(type)","artifactType":"application/vnd.example.sbom","blobs":[\#(Self.layer),\#(Self.layer)]}"#)
+        #expect(manifest.mediaType == type)
+        #expect(manifest.artifactType == "application/vnd.example.sbom")
+        #expect(manifest.blobs.map(\.digest.hex) == [String(repeating: "b", count: 64)])
+        #expect(manifest.children.isEmpty)
+    }
+
     @Test func platformsSatisfyRequirements() throws {
         let arm = try #require(Platform(parsing: "linux/arm/v7"))
         #expect(arm.satisfies(try #require(Platform(parsing: "linux/arm"))))

@@ -21,19 +21,17 @@ final class InMemoryPromotions: PromotionStore, WorkQueue {
 
     var lease: Lease { Lease(job: 1, promotion: state.withLock { $0.promotion.id }, epoch: 1) }
 
-    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> Promotion {
-        let result: Result<Promotion, StoreError> = state.withLock { state in
+    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove {
+        let result: Result<RecordedMove, StoreError> = state.withLock { state in
             if state.isLeaseLost { return .failure(.leaseLost) }
             guard change.from.contains(state.promotion.state), state.promotion.state.canMove(to: change.to) else {
                 return .failure(.stale(current: state.promotion.state))
             }
-            state.promotion.state = change.to
-            state.promotion.decision = change.decision ?? state.promotion.decision
-            state.promotion.report = change.report ?? state.promotion.report
-            state.promotion.failure = change.failure ?? state.promotion.failure
+            let move = RecordedMove(version: state.promotion.version + 1, at: Date())
+            state.promotion = state.promotion.after(change, move)
             state.moves.append(change.to)
             state.audits.append(change.audit)
-            return .success(state.promotion)
+            return .success(move)
         }
         return try result.get()
     }

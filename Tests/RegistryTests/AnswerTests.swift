@@ -81,7 +81,7 @@ import Testing
             let manifest = try await client.manifest(app, .digest(Digest(hashing: bytes)))
             #expect(manifest.content == .opaque)
             let put = try await client.putManifest(manifest, to: app, as: tag)
-            #expect(put == .stored)
+            #expect(put == .stored())
             #expect(peer.requests.last?.body == Array(bytes))
             #expect(peer.requests.last?["content-type"] == "application/vnd.example.thing+json")
         }
@@ -120,7 +120,7 @@ import Testing
         }) { _, client in
             let manifest = try Self.image.root
             let put = try await client.putManifest(manifest, to: app, as: tag)
-            #expect(put == .stored)
+            #expect(put == .stored())
         }
     }
 

@@ -20,12 +20,12 @@ import Testing
             try await push(image.blobs, to: repository, client)
             for document in image.manifests {
                 let manifest = try document.manifest
-                #expect(try await client.putManifest(manifest, to: repository, as: .digest(manifest.digest)) == .stored)
+                #expect(try await client.putManifest(manifest, to: repository, as: .digest(manifest.digest)) == .stored())
                 #expect(try await client.manifest(repository, .digest(manifest.digest)) == manifest)
             }
             let root = try image.root
             let tag = try ManifestReference.named("v1.0")
-            #expect(try await client.putManifest(root, to: repository, as: tag) == .stored)
+            #expect(try await client.putManifest(root, to: repository, as: tag) == .stored())
             let head = try await client.headManifest(repository, tag)
             #expect(head?.digest == root.digest)
             #expect(head?.mediaType == root.mediaType)

@@ -30,7 +30,7 @@ import Testing
         let answers = Countdown(3)
         try await withPeer({ _ in answers.next() > 0 ? .answer(PeerResponse(503)) : .answer(PeerResponse(201)) }) { peer, client in
             let put = try await client.putManifest(manifest, to: app, as: tag)
-            #expect(put == .stored)
+            #expect(put == .stored())
             #expect(peer.requests.count == 4)
         }
     }

@@ -89,7 +89,11 @@ struct StoreFixture {
             change.targets = [TargetRepository(registry: "test", repository: try RepositoryName(parsing: "test/\(leased.promotion.image)"))]
             change.tags = decision.targetTags
         }
-        return try await store.move(change, lease: leased.lease)
+        let before = try #require(try await store.promotion(leased.promotion.id))
+        let answered = before.after(change, try await store.move(change, lease: leased.lease))
+        // What a worker goes on with is what is stored.
+        #expect(try await store.promotion(leased.promotion.id) == answered)
+        return answered
     }
 
     /// Takes a claimed promotion to `queued`.

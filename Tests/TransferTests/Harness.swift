@@ -121,10 +121,12 @@ func withHarness<R>(_ body: (Harness) async throws -> R) async throws -> R {
 }
 
 /// So many real registries.
-func withRegistries<R>(_ count: Int, _ body: (Harness, [DockerRegistry]) async throws -> R) async throws -> R {
+func withRegistries<R>(
+    _ count: Int, _ setup: DockerRegistry.Setup = DockerRegistry.Setup(), _ body: (Harness, [DockerRegistry]) async throws -> R
+) async throws -> R {
     var registries: [DockerRegistry] = []
     defer { for registry in registries { registry.stop() } }
-    for _ in 0..<count { registries.append(try await DockerRegistry.start()) }
+    for _ in 0..<count { registries.append(try await DockerRegistry.start(setup)) }
     return try await withHarness { try await body($0, registries) }
 }
 

@@ -45,14 +45,17 @@ import Transfer
         }
     }
 
-    @Test func aChildManifestThatIsMissingIsNamedBeforeAnythingMoves() async throws {
-        let missing = Self.image.manifests[0].digest
+    @Test func everyChildManifestThatIsMissingIsNamedBeforeAnythingMoves() async throws {
+        let missing = Self.image.manifests.dropLast().map(\.digest)
         try await copying({ request, response in
-            if request.path.hasSuffix(missing.description) { response = PeerResponse(404) }
+            if missing.contains(where: { request.path.hasSuffix($0.description) }) { response = PeerResponse(404) }
             return nil
         }) { error, source in
-            guard case .missingAtSource(_, let digest) = error else { throw Unexpected(error as Any) }
-            #expect(digest == missing)
+            guard case .childrenMissing(let place, let children) = error else { throw Unexpected(error as Any) }
+            #expect(place.reference == Self.image.digest.description)
+            #expect(children.map(\.digest) == missing)
+            #expect(error?.description.contains("linux/amd64 \(missing[0]), linux/arm64 \(missing[1])") == true)
+            #expect(error?.isTransient == false)
             #expect(!source.requests.contains { $0.path.contains("/blobs/") })
         }
     }

@@ -34,7 +34,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
     }
 
     /// What libcurl moves at once: half the ring, less for small blobs.
-    var bufferBytes: Int { max(16 * 1024, min(512 * 1024, ring.capacity)) }
+    var bufferBytes: Int { max(16 * 1024, min(512 * 1024, ring.capacity / 2)) }
 
     /// Bytes that targets may have by now.
     var releasedBytes: Int64 {

@@ -6,6 +6,10 @@
 @safe final class RelayRing {
     /// The most bytes a relay keeps.
     static let maximumCapacity = 1 << 20
+    /// What a blob of middling size gets: there may be many of them at once.
+    static let usualCapacity = 512 << 10
+    /// From this size on, bytes, a blob is worth the largest ring.
+    static let large: Int64 = 32 << 20
 
     let capacity: Int
     /// Bytes written so far.
@@ -16,7 +20,8 @@
 
     /// A ring for a blob of this size; small blobs get a small one.
     init(blobBytes: Int64) {
-        capacity = Int(min(Int64(Self.maximumCapacity), max(1, blobBytes)))
+        let most = blobBytes >= Self.large ? Self.maximumCapacity : Self.usualCapacity
+        capacity = Int(min(Int64(most), max(1, blobBytes)))
         unsafe memory = .allocate(byteCount: capacity, alignment: 64)
     }
 

@@ -64,7 +64,7 @@ public protocol PromotionStore: Sendable {
     /// Changes the state as the worker that holds `lease`: 0 rows for a lease that is lost.
     ///
     /// Ends the work item where the new state is final or `waiting` without a time.
-    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> Promotion
+    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove
 
     /// Cancels: at once where nobody works on it, else by asking the worker, which sees it at its next heartbeat.
     ///

@@ -152,8 +152,8 @@ public struct PromotionRun: Sendable {
                 reason: failure?.message ?? decision?.summary, decision: decision, failure: failure),
             decision: decision, failure: failure)
         fill(&change)
-        let moved = try await store.move(change, lease: lease)
-        changes.note(promotion.id)
+        let moved = promotion.after(change, try await store.move(change, lease: lease))
+        if moved.state.isFinal { changes.note(promotion.id) }
         return moved
     }
 

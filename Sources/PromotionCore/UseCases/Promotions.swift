@@ -109,12 +109,12 @@ public struct Promotions: Sendable {
     public func settled(_ promotion: Promotion, within time: Duration) async throws -> Promotion {
         if promotion.state.isFinal { return promotion }
         let deadline = ContinuousClock.now + time
-        return try await changes.watching(promotion.id) { watch in
+        return try await changes.watching(promotion.id) { bell in
             // Another replica may be at work: it is looked for less and less often.
             var pause = Duration.milliseconds(100)
             var current = try await self.promotion(promotion.id)
             while !current.state.isFinal, ContinuousClock.now < deadline {
-                await watch.next(within: min(pause, ContinuousClock.now.duration(to: deadline)))
+                await bell.next(within: min(pause, ContinuousClock.now.duration(to: deadline)))
                 try Task.checkCancellation()
                 pause = min(pause * 2, .seconds(1))
                 current = try await self.promotion(promotion.id)

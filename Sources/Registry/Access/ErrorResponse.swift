@@ -54,6 +54,8 @@ enum ErrorResponse {
         case 503:
             guard let seconds = retryAfter(response) else { return .serverError(place, answer) }
             return .rateLimited(place, answer, retryAfter: seconds)
+        // "Not implemented" stays so, however often it is asked.
+        case 501: return .refused(place, answer)
         case 500...599: return .serverError(place, answer)
         default: return .refused(place, answer)
         }

@@ -10,7 +10,8 @@ public struct ManifestHead: Sendable, Hashable {
 
 /// What became of a manifest that was put.
 public enum ManifestPut: Sendable, Hashable {
-    case stored
+    /// - `subject`: the registry added it to the referrers of this manifest (`OCI-Subject`); a registry without the referrers API says nothing.
+    case stored(subject: Digest? = nil)
     /// The registry misses blobs or child manifests: those it named, or none where it did not say which.
     case missingContent([Digest], message: String)
 }
@@ -104,8 +105,10 @@ extension RegistryClient {
         if let said = response.fields["Docker-Content-Digest"], said.hasPrefix("\(manifest.digest.algorithm.rawValue):"), said != manifest.digest.description {
             throw .contentMismatch(place, "the registry stored it as \(ErrorResponse.clean(said, 80)) instead of \(manifest.digest)")
         }
-        return .stored
+        return .stored(subject: response.fields["OCI-Subject"].flatMap(Self.digest))
     }
+
+    private static func digest(_ text: String) -> Digest? { do { return try Digest(parsing: text) } catch { return nil } }
 
     /// The dialects of "I miss something that this manifest refers to" (research: distribution, zot, Quay, Artifactory).
     private static func missingContent(_ answer: RegistryAnswer) -> ManifestPut? {

@@ -35,17 +35,17 @@ extension RegistryClient {
         let list: TagList
         do { list = try JSONDecoder().decode(TagList.self, from: Data(response.body)) } catch { throw .malformed(place, "the list of tags is not JSON") }
         let tags = (list.tags ?? []).compactMap { text -> Tag? in do { return try Tag(parsing: text) } catch { return nil } }
-        return TagPage(tags: tags, next: try next(of: response, from: address, place))
+        return TagPage(tags: tags, next: try nextPage(of: response, from: address, place).map(TagCursor.init))
     }
 
     /// RFC 8288: `Link: </v2/…>; rel="next"`, to the registry itself only.
-    private func next(of response: HTTPResponse, from url: HTTPURL, _ place: RegistryPlace) throws(RegistryError) -> TagCursor? {
+    func nextPage(of response: HTTPResponse, from url: HTTPURL, _ place: RegistryPlace) throws(RegistryError) -> HTTPURL? {
         for link in response.fields.all("Link").flatMap(Self.links) where link.relations.contains("next") {
             let target: HTTPURL
             do { target = try url.resolving(link.target) } catch { throw .malformed(place, "Link: \(error)") }
             guard target.origin == endpoint.url.origin else { throw .hostNotAllowed(place, host: target.origin.description, why: "the next page") }
             guard target != url else { throw .malformed(place, "the next page is the same one") }
-            return TagCursor(url: target)
+            return target
         }
         return nil
     }

@@ -122,48 +122,59 @@ public struct PostgresContentMemory: Sendable {
         refusedMounts: [(digest: Digest, from: RepositoryName)]
     ) async throws(StoreError) {
         try await storing {
-            try await pool.withTransaction { connection in
-                let place = try await connection.query(
+            if try await !write(server, repository, blobs, committed, manifests, goneBlobs, goneManifests) {
+                // The first word of this repository.
+                _ = try await pool.execute(
                     """
                     INSERT INTO repositories (registry_id, name) SELECT id, \(repository.description) FROM registries WHERE url = \(server)
-                    ON CONFLICT (registry_id, name) DO UPDATE SET name = excluded.name RETURNING id, registry_id
+                    ON CONFLICT (registry_id, name) DO NOTHING
                     """)
-                guard let row = place.first else { throw StoreError.corrupt("registry \(server) is not known to the database") }
-                let id = try row.decode("id", as: Int64.self)
-                let registry = try row.decode("registry_id", as: Int64.self)
-                // Sorted, so that two writers lock rows in the same order.
-                try await insert(Set(committed), committed: true, registry, id, connection)
-                try await insert(Set(blobs).subtracting(committed), committed: false, registry, id, connection)
-                let seen = Set(manifests).sorted().map(\.stored)
-                try await connection.execute(
-                    """
-                    INSERT INTO manifest_locations (registry_id, repository_id, digest) SELECT \(registry)::smallint, \(id), d FROM unnest(\(seen)) AS d
-                    ON CONFLICT (repository_id, digest) DO UPDATE SET seen_at = now()
-                    """)
-                let lostBlobs = goneBlobs.map(\.stored)
-                let lostManifests = goneManifests.map(\.stored)
-                try await connection.execute("DELETE FROM blob_locations WHERE registry_id = \(registry)::smallint AND repository_id = \(id) AND digest = ANY (\(lostBlobs))")
-                try await connection.execute("DELETE FROM manifest_locations WHERE repository_id = \(id) AND digest = ANY (\(lostManifests))")
-                for refused in refusedMounts {
-                    try await connection.execute(
-                        """
-                        UPDATE blob_locations SET mountable = false WHERE registry_id = \(registry)::smallint AND digest = \(refused.digest.stored)
-                           AND repository_id = (SELECT id FROM repositories WHERE registry_id = \(registry)::smallint AND name = \(refused.from.description))
-                        """)
+                guard try await write(server, repository, blobs, committed, manifests, goneBlobs, goneManifests) else {
+                    throw StoreError.corrupt("registry \(server) is not known to the database")
                 }
+            }
+            for refused in refusedMounts {
+                _ = try await pool.execute(
+                    """
+                    UPDATE blob_locations b SET mountable = false FROM registries g, repositories r
+                     WHERE g.url = \(server) AND r.registry_id = g.id AND r.name = \(refused.from.description)
+                       AND b.registry_id = g.id AND b.repository_id = r.id AND b.digest = \(refused.digest.stored)
+                    """)
             }
         }
     }
 
-    private func insert(_ digests: Set<Digest>, committed: Bool, _ registry: Int64, _ repository: Int64, _ connection: PostgresConnection) async throws {
-        guard !digests.isEmpty else { return }
-        let stored = digests.sorted().map(\.stored)
-        try await connection.execute(
+    /// All in one statement; what is gone and what is there never overlap. `false` where the repository is not known yet.
+    private func write(
+        _ server: String, _ repository: RepositoryName, _ blobs: [Digest], _ committed: [Digest], _ manifests: [Digest], _ goneBlobs: [Digest],
+        _ goneManifests: [Digest]
+    ) async throws -> Bool {
+        // Sorted, so that two writers lock rows in the same order.
+        let held = Set(blobs + committed).sorted()
+        let proven = Set(committed)
+        let (digests, isCommitted) = (held.map(\.stored), held.map { proven.contains($0) ? Int64(1) : 0 })
+        let seen = Set(manifests).sorted().map(\.stored)
+        let (lostBlobs, lostManifests) = (Set(goneBlobs).map(\.stored), Set(goneManifests).map(\.stored))
+        return try await !pool.query(
             """
-            INSERT INTO blob_locations (registry_id, digest, repository_id, committed_at)
-            SELECT \(registry)::smallint, d, \(repository), CASE WHEN \(committed) THEN now() END FROM unnest(\(stored)) AS d
-            ON CONFLICT (registry_id, digest, repository_id) DO UPDATE
-               SET seen_at = now(), mountable = true, committed_at = coalesce(blob_locations.committed_at, excluded.committed_at)
-            """)
+            WITH place AS (
+              SELECT r.id, r.registry_id FROM repositories r JOIN registries g ON g.id = r.registry_id
+               WHERE g.url = \(server) AND r.name = \(repository.description)),
+            there AS (
+              INSERT INTO blob_locations (registry_id, digest, repository_id, committed_at)
+              SELECT p.registry_id, d.digest, p.id, CASE WHEN d.committed = 1 THEN now() END
+                FROM place p, unnest(\(digests), \(isCommitted)) AS d(digest, committed)
+              ON CONFLICT (registry_id, digest, repository_id) DO UPDATE
+                 SET seen_at = now(), mountable = true, committed_at = coalesce(blob_locations.committed_at, excluded.committed_at)),
+            manifests AS (
+              INSERT INTO manifest_locations (registry_id, repository_id, digest) SELECT p.registry_id, p.id, d FROM place p, unnest(\(seen)) AS d
+              ON CONFLICT (repository_id, digest) DO UPDATE SET seen_at = now()),
+            lost_blobs AS (
+              DELETE FROM blob_locations b USING place p WHERE b.registry_id = p.registry_id AND b.repository_id = p.id AND b.digest = ANY (\(lostBlobs))),
+            lost_manifests AS (
+              DELETE FROM manifest_locations m USING place p WHERE m.repository_id = p.id AND m.digest = ANY (\(lostManifests)))
+            SELECT 1 AS one FROM place
+            """
+        ).isEmpty
     }
 }

@@ -6,7 +6,7 @@ import Postgres
 public import PromotionCore
 
 extension PostgresPromotionStore {
-    public func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> Promotion {
+    public func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove {
         try await storing {
             try await pool.withTransaction { connection in
                 let held = try await connection.query(
@@ -15,12 +15,12 @@ extension PostgresPromotionStore {
                        FOR UPDATE
                     """)
                 guard !held.isEmpty else { throw StoreError.leaseLost }
-                let current = try await lock(change.promotion, connection)
+                let current = try await lockState(change.promotion, connection)
                 guard change.from.contains(current.state) else { throw StoreError.stale(current: current.state) }
                 if change.to == .copying { try await hold(change.promotion, connection) }
-                try await record(change, from: current, connection)
+                let move = try await record(change, from: current, connection)
                 try await settleJob(change, lease, connection)
-                return try await reread(change.promotion, connection)
+                return move
             }
         }
     }
@@ -34,7 +34,7 @@ extension PostgresPromotionStore {
                     "UPDATE jobs SET cancel_requested = true WHERE promotion_id = \(id.uuid) AND state = 'running' RETURNING id")
                 if running.isEmpty {
                     let change = StateChange(promotion: id, from: [current.state], to: .cancelled, audit: audit)
-                    try await record(change, from: current, connection)
+                    _ = try await record(change, from: Standing(current), connection)
                     try await connection.execute("DELETE FROM jobs WHERE promotion_id = \(id.uuid)")
                 } else {
                     try await SharedInserts(connection: connection).audit(request)
@@ -50,7 +50,8 @@ extension PostgresPromotionStore {
                 try await pool.withTransaction { connection in
                     let current = try await lock(id, connection)
                     guard current.state.isRetryable else { throw StoreError.stale(current: current.state) }
-                    try await record(StateChange(promotion: id, from: [current.state], to: .requested, audit: audit), from: current, connection)
+                    _ = try await record(
+                        StateChange(promotion: id, from: [current.state], to: .requested, audit: audit), from: Standing(current), connection)
                     try await queue(current, connection)
                     return try await reread(id, connection)
                 }
@@ -69,6 +70,26 @@ extension PostgresPromotionStore {
         }
     }
 
+    /// Where a promotion stands: all that a move needs to know.
+    private struct Standing {
+        let state: PromotionState
+        let version: Int
+
+        init(state: PromotionState, version: Int) {
+            self.state = state
+            self.version = version
+        }
+
+        init(_ promotion: Promotion) { self.init(state: promotion.state, version: promotion.version) }
+    }
+
+    private func lockState(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Standing {
+        guard let row = try await connection.query("SELECT state, version FROM promotions WHERE id = \(id.uuid) FOR UPDATE").first else {
+            throw StoreError.notFound
+        }
+        return Standing(state: try row.parsed("state", PromotionState.init(rawValue:)), version: try row.decode("version", as: Int.self))
+    }
+
     private func lock(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Promotion {
         guard let row = try await connection.query(PromotionRow.select + " WHERE p.id = \(id.uuid) FOR UPDATE OF p").first else { throw StoreError.notFound }
         return try PromotionRow.decode(row)
@@ -80,7 +101,7 @@ extension PostgresPromotionStore {
     }
 
     /// The transition, the promotion's new state, the audit entry and the event.
-    private func record(_ change: StateChange, from current: Promotion, _ connection: PostgresConnection) async throws {
+    private func record(_ change: StateChange, from current: Standing, _ connection: PostgresConnection) async throws -> RecordedMove {
         let inserts = SharedInserts(connection: connection)
         let version = current.version + 1
         try await inserts.audit(change.audit)
@@ -90,7 +111,7 @@ extension PostgresPromotionStore {
             VALUES (\(change.promotion.uuid), \(version), \(current.state.rawValue), \(change.to.rawValue), \(change.audit.actor.id), \(change.audit.id))
             """)
         let isAnew = change.to == .requested
-        try await connection.execute(
+        let updated = try await connection.query(
             """
             UPDATE promotions SET state = \(change.to.rawValue), version = \(version), updated_at = now(),
                    finished_at = CASE WHEN \(change.to.isFinal) THEN now() END,
@@ -99,8 +120,9 @@ extension PostgresPromotionStore {
                    report = CASE WHEN \(isAnew) THEN NULL ELSE coalesce(\(try StoredJSON.encodeIfPresent(change.report)), report) END,
                    tag_moves = coalesce(\(change.tagMoves.isEmpty ? nil : try StoredJSON.encode(change.tagMoves)), tag_moves),
                    failure = CASE WHEN \(isAnew) OR \(change.to == .succeeded) THEN NULL ELSE coalesce(\(try StoredJSON.encodeIfPresent(change.failure)), failure) END
-             WHERE id = \(change.promotion.uuid)
+             WHERE id = \(change.promotion.uuid) RETURNING updated_at
             """)
+        guard let row = updated.first else { throw StoreError.notFound }
         if let decision = change.decision, let facts = change.facts {
             try await connection.execute(
                 """
@@ -110,13 +132,14 @@ extension PostgresPromotionStore {
                 """)
         }
         if change.to == .queued, change.decision != nil { try await insertTargets(change, connection) }
-        if change.to != .copying, change.to != .committing {
+        if [.copying, .committing].contains(current.state), change.to != .committing {
             try await connection.execute("UPDATE promotion_targets SET holds = false WHERE promotion_id = \(change.promotion.uuid) AND holds")
         }
         for move in change.tagMoves {
             try await TagHistory(connection: connection).observe(move.tag, at: move.target, move.digest, change.promotion, seenBy: "promotion")
         }
         try await event(change.audit.action, change.promotion, ordinal: version, change.audit, connection)
+        return RecordedMove(version: version, at: try row.decode("updated_at"))
     }
 
     private func insertTargets(_ change: StateChange, _ connection: PostgresConnection) async throws {

@@ -34,8 +34,10 @@ extension CopyEngine {
     /// - Parameters:
     ///   - seen: what the tag was seen to name moments ago; spares the first look.
     ///   - deadline: no write starts or stays open after it.
+    ///   - isSparse: the artifact was copied for some of its platforms only: that the registry takes it does not say that the rest is there.
     public func moveTag(
-        _ tag: Tag, to digest: Digest, at site: Site, seen: TagSighting?, deadline: ContinuousClock.Instant, meter: RequestMeter
+        _ tag: Tag, to digest: Digest, at site: Site, seen: TagSighting?, deadline: ContinuousClock.Instant, meter: RequestMeter,
+        isSparse: Bool = false
     ) async throws(TransferError) -> TagWrite {
         let place = RegistryPlace(registry: site.registry, repository: site.repository, reference: tag.description)
         let previous = if let seen { seen.digest } else { try await look(tag, site, meter, deadline) }
@@ -52,7 +54,7 @@ extension CopyEngine {
             throw .repairExhausted(place, missing)
         }
         let below = manifest.blobs.filter { !$0.mediaType.isForeignLayer }.map(\.digest)
-        do { try await memory.record([.manifest(digest, blobs: below)], server: site.server, repository: site.repository) } catch {
+        do { if !isSparse { try await memory.record([.manifest(digest, blobs: below)], server: site.server, repository: site.repository) } } catch {
             throw .memory("\(error)")
         }
         let now = try await look(tag, site, meter, nil)

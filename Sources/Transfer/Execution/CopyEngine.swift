@@ -27,6 +27,10 @@ public struct CopyEngine: Sendable {
         _ digest: Digest, from source: Site, to targets: [Site], meter: RequestMeter? = nil
     ) async throws(TransferError) -> (tree: ManifestTree, plan: CopyPlan) {
         let tree = try await TreeReader(memory: memory).read(digest, from: source, meter: meter)
+        return (tree, try await plan(tree, from: source, to: targets))
+    }
+
+    func plan(_ tree: ManifestTree, from source: Site, to targets: [Site]) async throws(TransferError) -> CopyPlan {
         var knowledge: [KnowledgeSnapshot] = []
         for target in targets {
             do {
@@ -36,28 +40,43 @@ public struct CopyEngine: Sendable {
                         manifests: tree.manifests.map(\.digest)))
             } catch { throw .memory("\(error)") }
         }
-        let plan = CopyPlan(
+        return CopyPlan(
             tree: tree, source: PlanSite(server: source.server, repository: source.repository),
             targets: targets.map { PlanSite(server: $0.server, repository: $0.repository) }, knowledge: knowledge)
-        return (tree, plan)
     }
 
-    /// Brings an artifact to all targets: blobs, child manifests, the root by digest. No tag is touched.
+    /// Brings an artifact to all targets: blobs, child manifests, the root by digest; then what refers to it, if that is asked for.
+    /// No tag that people use is touched.
     ///
     /// A target that fails does not stop the others; the first failure is thrown when all have ended.
     ///
-    /// - Parameter leavingRoot: the root is not written, since ``moveTag(_:to:at:seen:deadline:meter:)`` will write it under its tag:
-    ///   one request less. Not for several targets, where no tag may move before every root is in place.
+    /// - Parameters:
+    ///   - options: what goes with the image, and what of it stays behind.
+    ///   - leavingRoot: the root is not written, since ``moveTag(_:to:at:seen:deadline:meter:isSparse:)`` will write it under its tag: one request
+    ///     less. Not for several targets, where no tag may move before every root is in place. Where something refers to the image, or
+    ///     something of it stays behind, the root is written all the same.
     public func copy(
-        _ digest: Digest, from source: Site, to targets: [Site], leavingRoot: Bool = false,
+        _ digest: Digest, from source: Site, to targets: [Site], options: CopyOptions = CopyOptions(), leavingRoot: Bool = false,
         progress: @escaping @Sendable (TransferProgress) -> Void
     ) async throws(TransferError) -> TransferReport {
-        let sourceMeter = RequestMeter()
+        var state = TransferState(source: source, targets: targets, progress: progress)
+        let closure = try await closure(of: digest, at: source, options, state.sourceMeter)
+        let mayLeaveRoot = closure.referrers.isEmpty && closure.image.leftOut.isEmpty
+        try await bring(closure.image, to: Array(targets.indices), leavingRoot: leavingRoot && mayLeaveRoot, &state)
+        if let order = options.closure { try await bringReferrers(of: closure, order, to: Array(targets.indices), &state) }
+        if let first = state.failures.min(by: { $0.key < $1.key })?.value { throw first }
+        return state.report(options.closure.map { _ in ClosureReport(closure) })
+    }
+
+    /// Brings a tree to those of the targets that have not failed yet.
+    func bring(_ tree: ManifestTree, to indices: [Int], leavingRoot: Bool = false, _ state: inout TransferState) async throws(TransferError) {
+        let indices = indices.filter { state.failures[$0] == nil }
+        let targets = indices.map { state.targets[$0] }
         let began = ContinuousClock.now
-        let (tree, plan) = try await plan(digest, from: source, to: targets, meter: sourceMeter)
+        let plan = try await plan(tree, from: state.source, to: targets)
         let runs = zip(targets, plan.targets).map { TargetRun(site: $0, tree: tree, plan: $1) }
         let relay = BlobRelaying(
-            source: source, sourceMeter: sourceMeter, tracker: ProgressTracker(report: progress), bytesRead: ByteCounter(), places: relays,
+            source: state.source, sourceMeter: state.sourceMeter, tracker: state.tracker, bytesRead: state.bytesRead, places: relays,
             kept: try await keptBlobs(tree, plan))
         let copier = BlobCopier(relaying: relay, memory: memory, runs: runs, knownSince: began)
         var failures: BlobCopier.Failures
@@ -65,13 +84,20 @@ public struct CopyEngine: Sendable {
             await rememberWhatWasDone(runs)
             throw error
         }
-        for (index, run) in runs.enumerated() {
-            do throws(TransferError) { try await run.remember(in: memory) } catch { failures[index] = failures[index] ?? error }
+        for (number, run) in runs.enumerated() {
+            do throws(TransferError) { try await run.remember(in: memory) } catch { failures[number] = failures[number] ?? error }
         }
-        if let first = failures.min(by: { $0.key < $1.key })?.value { throw first }
-        var reports: [TargetReport] = []
-        for run in runs { reports.append(await run.result) }
-        return TransferReport(targets: reports, sourceRequests: sourceMeter.requests, sourceBytes: relay.bytesRead.total)
+        for (number, index) in indices.enumerated() {
+            state.failures[index] = failures[number].map { refusal($0, of: tree) }
+            await state.take(runs[number], at: index)
+        }
+    }
+
+    /// What a target says that misses the children which were left out on purpose.
+    private func refusal(_ failure: TransferError, of tree: ManifestTree) -> TransferError {
+        guard case .repairExhausted(let place, let digests) = failure else { return failure }
+        let leftOut = tree.leftOut.filter { digests.isEmpty || digests.contains($0.digest) }
+        return leftOut.isEmpty ? failure : .sparseIndexRefused(place, leftOut)
     }
 
     /// Configurations that were read to decide about the image need not be read again to send them.

@@ -15,7 +15,11 @@ actor TargetRun {
     nonisolated let meter = RequestMeter()
     private nonisolated let tree: ManifestTree
     private nonisolated let plan: CopyPlan.TargetPlan
-    private var manifestsWritten = 0
+    private nonisolated let sparse: Set<Digest>
+    /// Manifests that were put.
+    private(set) var written: Set<Digest> = []
+    /// Those of which the registry said that it lists them among their subjects' referrers.
+    private(set) var indexed: Set<Digest> = []
     /// How each blob got there: the last word counts, since a belief may have to be repaired.
     private var ways: [Digest: (size: Int64, way: Way)] = [:]
     private var sightings: [Sighting] = []
@@ -29,13 +33,14 @@ actor TargetRun {
         self.site = site
         self.tree = tree
         self.plan = plan
+        sparse = tree.sparse
         stored = Set(plan.manifests.filter(\.isPresent).map(\.digest))
     }
 
     /// What was done, with the requests it took.
     var result: TargetReport {
         var report = TargetReport(registry: site.registry, repository: site.repository)
-        report.manifests = manifestsWritten
+        report.manifests = written.count
         report.requests = meter.requests
         for (size, way) in ways.values {
             switch way {
@@ -184,9 +189,11 @@ actor TargetRun {
     }
 
     private func put(_ manifest: Manifest) async throws(TransferError) -> ManifestPut {
-        do { return try await site.client.putManifest(manifest, to: site.repository, as: .digest(manifest.digest), meter: meter) } catch {
-            throw .registry(error)
-        }
+        do {
+            let outcome = try await site.client.putManifest(manifest, to: site.repository, as: .digest(manifest.digest), meter: meter)
+            if case .stored(let subject?) = outcome, subject == manifest.subject?.digest { indexed.insert(manifest.digest) }
+            return outcome
+        } catch { throw .registry(error) }
     }
 
     func noteCopied(_ blob: Descriptor) {
@@ -203,7 +210,9 @@ actor TargetRun {
 
     private func noteStored(_ manifest: Manifest) {
         guard stored.insert(manifest.digest).inserted else { return }
-        manifestsWritten += 1
+        written.insert(manifest.digest)
+        // Where something below it stays behind, that it is there does not say that the rest is.
+        guard !sparse.contains(manifest.digest) else { return }
         sightings.append(.manifest(manifest.digest, blobs: manifest.blobs.filter { !$0.mediaType.isForeignLayer }.map(\.digest)))
     }
 }

@@ -11,6 +11,11 @@ public struct BlobCount: Sendable, Hashable {
         blobs += 1
         bytes += size
     }
+
+    mutating func add(_ other: BlobCount) {
+        blobs += other.blobs
+        bytes += other.bytes
+    }
 }
 
 /// What one target got.
@@ -22,6 +27,8 @@ public struct TargetReport: Sendable, Hashable {
     public internal(set) var copied = BlobCount()
     /// Manifests that were written.
     public internal(set) var manifests = 0
+    /// How the referrers that were carried hang on their subjects there.
+    public internal(set) var attachments: [Attachment] = []
     /// Requests by class.
     public internal(set) var requests: [String: Int] = [:]
 }
@@ -32,6 +39,8 @@ public struct TransferReport: Sendable, Hashable {
     public let sourceRequests: [String: Int]
     /// Bytes of blobs that were read from the source.
     public let sourceBytes: Int64
+    /// What was carried beside the image; `nil` where it was not asked for.
+    public let closure: ClosureReport?
 }
 
 /// How far a transfer is.

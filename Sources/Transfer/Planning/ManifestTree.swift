@@ -28,13 +28,19 @@ public struct ManifestTree: Sendable, Hashable {
 /// Reads trees: from memory where a manifest is known, else from the source, checking every digest.
 public struct TreeReader: Sendable {
     private let memory: any TransferMemory
+    private let filter: PlatformFilter?
 
-    public init(memory: any TransferMemory) { self.memory = memory }
+    /// - Parameter filter: the platforms that are read; `nil` for all.
+    public init(memory: any TransferMemory, filter: PlatformFilter? = nil) {
+        self.memory = memory
+        self.filter = filter
+    }
 
     /// Reads the tree below `digest`, boundedly: at most `ManifestLimits.manifests`, not deeper than `ManifestLimits.depth`.
     public func read(_ digest: Digest, from source: Site, meter: RequestMeter? = nil) async throws(TransferError) -> ManifestTree {
         var found: [Digest: Manifest] = [:]
         var order: [Digest] = []
+        var children: [Digest: Mention] = [:]
         var level = [digest]
         var depth = 0
         while !level.isEmpty {
@@ -42,12 +48,15 @@ public struct TreeReader: Sendable {
             guard order.count + level.count <= ManifestLimits.manifests else {
                 throw .tree(root: digest, reason: "more than \(ManifestLimits.manifests) manifests")
             }
-            let manifests = try await read(level, from: source, meter)
+            let manifests = try await read(level, named: children, from: source, meter)
             var next: [Digest] = []
             for manifest in manifests {
                 found[manifest.digest] = manifest
                 order.append(manifest.digest)
-                next += manifest.children.map(\.digest)
+                let kept = filter?.kept(manifest.children) ?? manifest.children
+                if kept.isEmpty, !manifest.children.isEmpty { throw .tree(root: digest, reason: "\(manifest.digest) has none of the platforms asked for") }
+                for child in kept { children[child.digest] = (child, manifest.digest) }
+                next += kept.map(\.digest)
             }
             // A digest can't be its own descendant: whoever repeats here is a second mention.
             var seen = Set(order)
@@ -60,7 +69,7 @@ public struct TreeReader: Sendable {
 
     /// Reads one manifest.
     func one(_ digest: Digest, from source: Site) async throws(TransferError) -> Manifest {
-        guard let manifest = try await read([digest], from: source, nil).first else { throw .tree(root: digest, reason: "it is missing") }
+        guard let manifest = try await read([digest], named: [:], from: source, nil).first else { throw .tree(root: digest, reason: "it is missing") }
         return manifest
     }
 
@@ -82,20 +91,32 @@ public struct TreeReader: Sendable {
         return result
     }
 
-    private func read(_ digests: [Digest], from source: Site, _ meter: RequestMeter?) async throws(TransferError) -> [Manifest] {
+    /// Where a manifest was named: by which descriptor, in which index.
+    private typealias Mention = (child: Descriptor, index: Digest)
+
+    private func read(
+        _ digests: [Digest], named children: [Digest: Mention], from source: Site, _ meter: RequestMeter?
+    ) async throws(TransferError) -> [Manifest] {
         var known: [Digest: Manifest]
         do { known = try await memory.manifests(digests) } catch { throw .memory("\(error)") }
         let missing = digests.filter { known[$0] == nil }
         let fetched = try await bounded(missing, width: 32) { digest throws(TransferError) in
-            do throws(RegistryError) { return try await source.client.manifest(source.repository, .digest(digest), meter: meter) } catch {
-                if case .notFound(let place, _) = error { throw .missingAtSource(place, digest) }
-                throw .registry(error)
+            do throws(RegistryError) { return Manifest?.some(try await source.client.manifest(source.repository, .digest(digest), meter: meter)) } catch {
+                guard case .notFound(let place, _) = error else { throw .registry(error) }
+                guard children[digest] != nil else { throw .missingAtSource(place, digest) }
+                return nil
             }
         }
-        if !fetched.isEmpty {
-            do { try await memory.keep(fetched) } catch { throw .memory("\(error)") }
+        for manifest in fetched.compactMap(\.self) { known[manifest.digest] = manifest }
+        // All that are missing are named, not only the first.
+        let gone = digests.filter { known[$0] == nil }.compactMap { children[$0] }
+        if let first = gone.first {
+            throw .childrenMissing(
+                RegistryPlace(registry: source.registry, repository: source.repository, reference: first.index.description), gone.map(\.child))
         }
-        for manifest in fetched { known[manifest.digest] = manifest }
+        if !fetched.isEmpty {
+            do { try await memory.keep(fetched.compactMap(\.self)) } catch { throw .memory("\(error)") }
+        }
         return digests.compactMap { known[$0] }
     }
 }

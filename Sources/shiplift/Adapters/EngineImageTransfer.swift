@@ -9,6 +9,7 @@ struct EngineImageTransfer: ImageTransfer {
     let engine: CopyEngine
     let sites: RegistrySites
     let recent: RecentSightings
+    let absent: AbsentTags
 
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary {
         let targets = try targets(order)
@@ -84,7 +85,7 @@ struct EngineImageTransfer: ImageTransfer {
                 let write: TagWrite
                 do {
                     write = try await engine.moveTag(
-                        tag, to: order.digest, at: site, seen: recentSighting(of: tag, order.digest, site), deadline: deadline, meter: meter)
+                        tag, to: order.digest, at: site, seen: await recentSighting(of: tag, order.digest, site, meter), deadline: deadline, meter: meter)
                 } catch {
                     recent.forget(.tag(tag), at: site)
                     throw PromotionFailure(error)
@@ -104,10 +105,11 @@ struct EngineImageTransfer: ImageTransfer {
 
     /// The look that decided about the tag counts as the look before its write, while it is fresh; where nothing is to be written, a
     /// little longer.
-    private func recentSighting(of tag: Tag, _ digest: Digest, _ site: Site) -> TagSighting? {
+    private func recentSighting(of tag: Tag, _ digest: Digest, _ site: Site, _ meter: RequestMeter) async -> TagSighting? {
         if let fresh = recent.sighting(.tag(tag), at: site, within: .seconds(1)) { return fresh }
         let seen = recent.sighting(.tag(tag), at: site)
-        return seen == .names(digest) ? seen : nil
+        if seen == .names(digest) { return seen }
+        return await absent.contains(tag, at: site, meter: meter) ? .absent : nil
     }
 
     private func source(_ order: TransferOrder) throws(PromotionFailure) -> Site {

@@ -14,7 +14,7 @@ struct LiveImageRegistries: ImageRegistries {
     let content: PostgresContentMemory
     let catalog: any Catalog
     let recent: RecentSightings
-    let absent = AbsentTags()
+    let absent: AbsentTags
     let logger: Logger
 
     func resolve(

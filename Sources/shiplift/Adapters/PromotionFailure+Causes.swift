@@ -35,6 +35,15 @@ extension PromotionFailure {
         case .tree: self.init(.malformedContent, error.description)
         case .missingAtSource(let place, let digest):
             self.init(.contentMissing, error.description, registry: place.registry, repository: place.repository, reference: digest.description)
+        case .childrenMissing(let place, _):
+            self.init(.contentMissing, error.description, registry: place.registry, repository: place.repository, reference: place.reference)
+        case .closure(let subject, _): self.init(.malformedContent, error.description, reference: subject.description)
+        case .sparseIndexRefused(let place, _), .referrersTagTaken(let place, _):
+            self.init(.registryRefused, error.description, registry: place.registry, repository: place.repository, reference: place.reference)
+        case .referrersUnsettled(let place), .referrersNotListed(let place, _), .referrersTagContended(let place):
+            self.init(
+                .registryUnavailable, error.description, registry: place.registry, repository: place.repository, reference: place.reference,
+                isTransient: true)
         case .repairExhausted(let place, _):
             self.init(.contentMissing, error.description, registry: place.registry, repository: place.repository, reference: place.reference, isTransient: true)
         case .tagMoved(let place, _, _):

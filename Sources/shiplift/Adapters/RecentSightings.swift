@@ -1,4 +1,5 @@
 import OCI
+import PromotionCore
 import Synchronization
 import Transfer
 
@@ -11,21 +12,25 @@ final class RecentSightings: Sendable {
     }
 
     private static let life = Duration.seconds(5)
+    /// A manifest does not move: whether it is still there is found at the latest when it is copied.
+    private static let digestLife = Duration.seconds(60)
     private static let limit = 10_000
     private let seen = Mutex<[Key: (sighting: TagSighting, at: ContinuousClock.Instant)]>([:])
 
     func note(_ reference: ManifestReference, _ sighting: TagSighting, at site: Site, when: ContinuousClock.Instant = .now) {
         seen.withLock { seen in
-            if seen.count >= Self.limit { seen = seen.filter { $0.value.at.duration(to: when) < Self.life } }
+            if seen.count >= Self.limit { seen = seen.filter { $0.value.at.duration(to: when) < Self.life(of: $0.key.reference) } }
             if seen.count < Self.limit { seen[Key(server: site.server, repository: site.repository, reference: reference)] = (sighting, when) }
         }
     }
 
+    private static func life(of reference: ManifestReference) -> Duration { reference.tag == nil ? digestLife : life }
+
     /// What was seen at most `age` ago.
-    func sighting(_ reference: ManifestReference, at site: Site, within age: Duration = life) -> TagSighting? {
+    func sighting(_ reference: ManifestReference, at site: Site, within age: Duration = digestLife) -> TagSighting? {
         seen.withLock { seen in
             guard let found = seen[Key(server: site.server, repository: site.repository, reference: reference)],
-                found.at.duration(to: .now) < min(age, Self.life)
+                found.at.duration(to: .now) < min(age, Self.life(of: reference))
             else { return nil }
             return found.sighting
         }

@@ -118,9 +118,9 @@ struct ShipliftService {
         let content = PostgresContentMemory(pool: hintPool)
         let memory = StoredTransferMemory(content: content, claims: PostgresUploadClaims(pool: hintPool))
         let sites = RegistrySites(http: http, logger: logger)
-        let recent = RecentSightings()
-        let registries = LiveImageRegistries(sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, logger: logger)
-        let transfer = EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent)
+        let (recent, absent) = (RecentSightings(), AbsentTags())
+        let registries = LiveImageRegistries(sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, logger: logger)
+        let transfer = EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent, absent: absent)
         let store = PostgresPromotionStore(pool: pool)
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))

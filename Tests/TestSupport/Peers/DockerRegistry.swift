@@ -13,6 +13,8 @@ public final class DockerRegistry: Sendable {
         public var tokens: (realm: String, service: String, issuer: String, authority: String)?
         /// Certificate and key; and whose clients are let in.
         public var tls: (certificate: String, key: String, clientAuthority: String?)?
+        /// Whether layers may say by URL where they can be had, and be absent.
+        public var takesForeignLayers = false
         public init() {}
     }
 
@@ -72,6 +74,7 @@ public final class DockerRegistry: Sendable {
             text += "\n  tls:\n    certificate: \(tls.certificate)\n    key: \(tls.key)"
             if let authority = tls.clientAuthority { text += "\n    clientcas: [\(authority)]" }
         }
+        if setup.takesForeignLayers { text += "\nvalidation: {manifests: {urls: {allow: ['.*']}}}" }
         if let user = setup.user {
             let file = folder.appending(path: "htpasswd")
             try Tool.checked("htpasswd", ["-cbB", "-C", "4", file.path, user.name, user.password])
@@ -98,9 +101,9 @@ extension DockerRegistry {
         return try socket.readResponse(to: request.method)
     }
 
-    /// Puts a blob.
-    public func put(_ blob: Data, in repository: String) throws {
-        let digest = Digest(hashing: blob)
+    /// Puts a blob, under its SHA-256 digest where no other is given.
+    public func put(_ blob: Data, in repository: String, as given: Digest? = nil) throws {
+        let digest = given ?? Digest(hashing: blob)
         let opened = try send(PeerRequest("POST", "/v2/\(repository)/blobs/uploads/", fields: [("content-type", "application/octet-stream")]))
         guard let location = opened["location"], let path = location.firstRange(of: "/v2/") else { throw NotReady(description: "no session") }
         let fields = [(name: "content-type", value: "application/octet-stream")]
