@@ -101,6 +101,32 @@ import Testing
         try await service.terminate()
     }
 
+    /// A soak time: the promotion waits and goes on by itself when the time has come.
+    @Test func aPromotionWaitsForItsSoakTimeAndGoesOnByItself() async throws {
+        let lift = try await Lift.make()
+        let image = try ImageFixture.image(labels: Lift.labels)
+        try await lift.shared.push(image, to: "dev/shop/api", tag: "1.0.0")
+        try lift.folder.write(
+            """
+            version: 1
+            kind: Policy
+            name: soak
+            match: { images: ["shop/**"], from: test, to: staging }
+            gates: [{ soak: { for: 6s } }]
+            """, to: "policies/soak.yaml")
+        let service = try await lift.start()
+        #expect(try await lift.promote("shop/api:1.0.0", from: "dev", to: "test").state == "succeeded")
+        let promotion = try await lift.request("shop/api:1.0.0", from: "test", to: "staging")
+        try await eventually("the promotion to wait") { try await lift.json(["status", promotion.id], as: PromotionResource.self).state == "waiting" }
+        let waiting: PromotionResource = try await lift.json(["status", promotion.id])
+        #expect(waiting.decision?.gates.contains { $0.gate == "soak" && $0.outcome == "wait" && $0.reason.contains("6s") } == true)
+        #expect(waiting.decision?.retryAt != nil)
+        #expect(try await lift.staging.digest(of: "1.0.0", in: "staging/shop/api") == nil)
+        let end = try await lift.end(of: promotion.id)
+        #expect(end.state == "succeeded", "\(end.failure?.message ?? end.decision?.summary ?? "")")
+        try await service.terminate()
+    }
+
     @Test func aSharedBaseIsMountedWhicheverImageBroughtIt() async throws {
         let lift = try await Lift.make()
         let base = [BlobFixture(size: 400_000, seed: 77)]

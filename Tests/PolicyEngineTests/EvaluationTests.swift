@@ -55,7 +55,7 @@ struct EvaluationTests {
         let decision = try decide(policy, facts: facts)
         let refused = decision.gates.filter { $0.outcome == .deny }
         #expect(refused.map(\.gate) == ["source", "tag", "target-tag", "platforms", "label a", "label b"])
-        #expect(refused.map(\.source) == Array(repeating: "p0.yaml:3", count: 4) + ["p0.yaml:7", "p0.yaml:7"])
+        #expect(refused.map(\.source) == ["p0.yaml:3", "p0.yaml:3", "p0.yaml:3", "p0.yaml:6", "p0.yaml:7", "p0.yaml:7"])
         for gate in refused { #expect(decision.summary.contains("\(gate.gate): \(gate.reason)")) }
     }
 

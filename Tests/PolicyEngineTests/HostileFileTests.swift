@@ -126,7 +126,7 @@ struct HostileFileTests {
                 default: text.swapAt(place, Int.random(in: 0..<text.count, using: &generator))
                 }
             }
-            for mistake in Samples.mistakes(String(String.UnicodeScalarView(text))) {
+            for mistake in Samples.mistakes([("p.yaml", String(String.UnicodeScalarView(text)))]) {
                 #expect(!mistake.problem.isEmpty && !mistake.remedy.isEmpty && mistake.line >= 1 && mistake.column >= 1)
             }
         }

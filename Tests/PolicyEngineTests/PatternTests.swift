@@ -139,7 +139,8 @@ struct AutomatonTests {
             // Behind 65 characters that are not there the automaton is a large one.
             let (small, large) = (try LinearRegex(pattern), try LinearRegex("(\(pattern))|" + String(repeating: "z", count: 65)))
             for _ in 0..<20 {
-                let text = String((0..<Int.random(in: 0...6, using: &generator)).map { _ in ["a", "b", "é", "7", "\n"].randomElement(using: &generator) ?? "a" })
+                let text = String(
+                    (0..<Int.random(in: 0...6, using: &generator)).map { _ in ["a", "b", "é", "7", "\n"].randomElement(using: &generator) ?? "a" })
                 #expect(small.matches(text) == large.matches(text), "\(pattern) on '\(text)'")
             }
         }

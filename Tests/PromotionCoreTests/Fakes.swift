@@ -115,3 +115,8 @@ struct FixedPolicies: PolicySource {
     func current() async throws(PromotionFailure) -> PolicySet { set }
     func refused() async -> [PolicyDiagnostic] { [] }
 }
+
+struct NothingRemembered: FactStore {
+    func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
+    func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
+}

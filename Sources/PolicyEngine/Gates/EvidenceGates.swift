@@ -31,6 +31,8 @@ struct EvidenceGate: Gate {
             + "\(by.isEmpty ? "" : ", by \(by.joined(separator: ", "))")"
     }
 
+    var people: [String] { by }
+
     private var needed: String { "post \(kind) with the result '\(result)'\(by.isEmpty ? "" : " as \(by.joined(separator: ", "))")" }
 
     func add(to needs: inout FactNeeds) {
@@ -83,6 +85,8 @@ struct SBOMGate: Gate {
         missing = members["missing"].flatMap { reader.choice($0, "missing", MissingEvidence.self) } ?? .wait
     }
 
+    var people: [String] { by }
+
     private var needed: String { "attach one (\(names))\(by.isEmpty ? "" : " signed by \(by.joined(separator: ", "))")" }
 
     private var names: String { formats.map(\.rawValue).joined(separator: " or ") }
@@ -130,6 +134,8 @@ struct SignatureGate: Gate {
     }
 
     var text: String { "signed by \(count == 1 && by.count == 1 ? by[0] : "\(count) of \(by.joined(separator: ", "))")" }
+
+    var people: [String] { by }
 
     private var needed: String { "\(count) of \(by.joined(separator: ", ")) must sign it" }
 

@@ -22,12 +22,17 @@ protocol Gate: Sendable {
 
     /// Adds what it looks at beyond what every decision has.
     func add(to needs: inout FactNeeds)
+
+    /// The groups, signers and ids that it names.
+    var people: [String] { get }
 }
 
 extension Gate {
     var name: String { Self.kind }
 
     func add(to needs: inout FactNeeds) {}
+
+    var people: [String] { [] }
 }
 
 extension Digest {

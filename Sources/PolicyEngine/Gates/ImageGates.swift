@@ -15,7 +15,7 @@ struct PlatformGate: Gate {
 
     private enum Others: String, CaseIterable { case allowed, forbidden }
 
-    var text: String { "platforms \(required.map(\.description).joined(separator: ", "))\(forbidsOthers ? " and no others" : "")" }
+    var text: String { "has \(required.map(\.description).joined(separator: ", "))\(forbidsOthers ? " and no others" : "")" }
 
     func add(to needs: inout FactNeeds) { needs.platforms = true }
 

@@ -23,6 +23,8 @@ struct RequesterGate: Gate {
         .compactMap(\.self).joined(separator: ", ")
     }
 
+    var people: [String] { allowed + denied }
+
     func add(to needs: inout FactNeeds) { needs.identities = true }
 
     func judge(_ context: GateContext) -> Verdict {
@@ -60,6 +62,8 @@ struct ApprovalGate: Gate {
         "\(count) approval\(count == 1 ? "" : "s") by \(from.joined(separator: ", "))"
             + "\(expires.map { ", not older than \($0)" } ?? "")\(countsRequester ? "" : ", not by the requester")"
     }
+
+    var people: [String] { from }
 
     func add(to needs: inout FactNeeds) {
         needs.approvals = true

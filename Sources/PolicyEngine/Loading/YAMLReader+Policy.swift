@@ -20,7 +20,7 @@ extension YAMLReader {
         if let description = members["description"] { _ = string(description, "description") }
         guard let match = match(matchNode) else { return nil }
         let source = SourceLocation(file: file, line: nameNode.mark?.line ?? 1)
-        let gates = shorthands(members, source) + gateRules(members["gates"], "gates")
+        let gates = shorthands(members) + gateRules(members["gates"], "gates")
         let defaults = gateRules(members["defaults"], "defaults")
         return Policy(
             name: name, source: source, mode: members["mode"].flatMap { choice($0, "mode", Policy.Mode.self) } ?? .enforce, images: match.included,
@@ -29,9 +29,9 @@ extension YAMLReader {
     }
 
     /// `platforms:` and `labels:` beside the gates are gates too.
-    private mutating func shorthands(_ members: [String: Node], _ source: SourceLocation) -> [GateRule] {
+    private mutating func shorthands(_ members: [String: Node]) -> [GateRule] {
         var rules: [GateRule] = []
-        if let node = members["platforms"], let gate = PlatformGate(node, &self) { rules.append(Self.rule(gate, source)) }
+        if let node = members["platforms"], let gate = PlatformGate(node, &self) { rules.append(Self.rule(gate, SourceLocation(file: file, line: node.mark?.line ?? 1))) }
         if let node = members["labels"], let gate = LabelGate(node, &self) { rules += gate.labels.map { Self.rule(LabelGate($0), $0.source) } }
         return rules
     }

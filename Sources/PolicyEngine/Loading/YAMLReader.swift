@@ -114,6 +114,7 @@ extension YAMLReader {
     /// `&name` and `*name` that may be a token is made a tag: where it was text nothing changes, where it was a token a tagged node begins.
     /// - Returns: whether the file is free of them.
     fileprivate mutating func refuseAnchors(in text: String) throws -> Bool {
+        guard text.utf8.contains(where: { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "*") }) else { return true }
         let (neutral, places) = Self.neutralised(text)
         guard !places.isEmpty else { return true }
         let parser = try Yams.Parser(yaml: neutral, resolver: .basic)

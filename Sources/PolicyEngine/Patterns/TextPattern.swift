@@ -60,4 +60,7 @@ public struct ImagePattern: Sendable, Hashable, CustomStringConvertible {
     let specificity: Int
 
     public func matches(_ image: ImageName) -> Bool { pattern.matches(image.description) }
+
+    /// Whether the image is matched that another pattern names letter by letter.
+    func matches(theOnlyImageOf other: ImagePattern) -> Bool { pattern.matches(other.description) }
 }

@@ -38,7 +38,7 @@ public struct Promotions: Sendable {
 
     public init(
         store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
-        policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), queueLimit: Int = 10_000
+        memory: any FactStore, policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), queueLimit: Int = 10_000
     ) {
         self.store = store
         self.queue = queue
@@ -48,7 +48,7 @@ public struct Promotions: Sendable {
         self.environs = environs
         self.changes = changes
         self.queueLimit = queueLimit
-        evaluation = Evaluation(registries: registries, environs: environs)
+        evaluation = Evaluation(registries: registries, memory: memory, environs: environs)
     }
 
     /// Accepts a promotion: the tag is resolved now, once; everything after is by digest.

@@ -130,10 +130,12 @@ struct ShipliftService {
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
         let promotions = Promotions(
-            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs, changes: changes,
+            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs, changes: changes,
+            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
         settings.concurrency = configuration.concurrency
