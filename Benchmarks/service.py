@@ -131,13 +131,15 @@ def write_policies(folder, hosts, far_hosts):
         lines += [f"  - name: {name}", "    registries:"]
         lines += [
             f'      - {{ name: {name}-{letter}, url: "http://{host}", plainHTTP: true,'
-            f' repository: "{name}/{{image}}" }}'
+            f' repository: "{name}/{{image}}", limits: {{ concurrency: 64 }} }}'
             for letter, host in registries]
     _write(folder, "environments.yaml", lines)
     for source, target in sorted({way.ours for way in cases.WAYS}):
         _write(folder, f"{source}-to-{target}.yaml", [
             "version: 1", "kind: Policy", f"name: {source}-to-{target}",
-            f'match: {{ images: ["**"], from: {source}, to: {target} }}'])
+            f'match: {{ images: ["**"], from: {source}, to: {target} }}',
+            # The peers carry the image alone.
+            "referrers: none"])
 
 
 def _write(folder, name, lines):

@@ -3,9 +3,16 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist;   -- trusted since PostgreSQL 13: the owner may create it
 
-DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'shiplift_app') THEN CREATE ROLE shiplift_app NOLOGIN; END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'shiplift_reader') THEN CREATE ROLE shiplift_reader NOLOGIN; END IF;
+-- Roles belong to the cluster: another database of it may be making them at the same moment.
+DO $$ DECLARE r text; BEGIN
+  FOREACH r IN ARRAY ARRAY['shiplift_app', 'shiplift_reader'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', r);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+      END;
+    END IF;
+  END LOOP;
   IF NOT pg_has_role(current_user, 'shiplift_app', 'MEMBER') THEN EXECUTE format('GRANT shiplift_app TO %I', current_user); END IF;
 END $$;
 

@@ -135,10 +135,14 @@ public struct ReportResource: Codable, Sendable, Hashable {
     public var sourceBytes: Int64
     public var totalRequests: Int
     public var seconds: Double
+    /// Signatures, SBOMs and attestations that went with the image.
+    public var referrers: Int?
+    /// What was odd about them at the source.
+    public var remarks: [String]?
 
     public init(
         targets: [TargetReportResource], decisionRequests: [String: Int], sourceRequests: [String: Int], sourceBytes: Int64, totalRequests: Int,
-        seconds: Double
+        seconds: Double, referrers: Int?, remarks: [String]?
     ) {
         self.targets = targets
         self.decisionRequests = decisionRequests
@@ -146,6 +150,8 @@ public struct ReportResource: Codable, Sendable, Hashable {
         self.sourceBytes = sourceBytes
         self.totalRequests = totalRequests
         self.seconds = seconds
+        self.referrers = referrers
+        self.remarks = remarks
     }
 }
 

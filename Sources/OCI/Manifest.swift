@@ -10,6 +10,8 @@ public enum ManifestLimits {
     public static let depth = 8
     /// Most manifests in one tree.
     public static let manifests = 10_000
+    /// Most bytes of all manifests of one tree together: they are in memory at once.
+    public static let treeBytes = 64 << 20
 }
 
 /// Why bytes are no manifest that we carry.

@@ -50,6 +50,8 @@ public struct Policy: Sendable {
     /// Of each name, these count where no more specific policy has a default of that name.
     public let defaults: [GateRule]
     public let overrides: OverrideRule?
+    /// What goes with the image; `nil` where the policy leaves it to others.
+    public let referrers: ReferrerChoice?
     /// `source` as decisions show it, made once.
     let place: String
 

@@ -6,7 +6,7 @@ import PolicyEngine
 import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
-struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, PolicySource {
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
 
@@ -55,6 +55,9 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
+    func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
+    func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
+    func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] { [] }
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport { CopyReport() }
     func commit(_ order: TransferOrder, deadline: ContinuousClock.Instant) async throws(PromotionFailure) -> TagCommit {
@@ -88,7 +91,7 @@ enum StubServices {
         }
         let environs = Environs(now: { Date() }, newID: { UUID() })
         return APIServices(
-            promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, policies: stub, environs: environs), store: stub,
+            promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs), store: stub,
             catalog: stub, registries: stub, policies: stub, trail: stub, tokens: Tokens(store: stub, environs: environs), checkpointKeys: [],
             readiness: { ["database": "down"] })
     }

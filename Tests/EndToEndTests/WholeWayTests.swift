@@ -44,9 +44,86 @@ import Testing
         let again = try await lift.promote("shop/api:1.0.0", from: "dev", to: "staging")
         #expect(again.state == "succeeded")
         let requests = lift.toShared.requests() + lift.toStaging.requests()
-        #expect(requests.count <= 2, "\(requests.map { "\($0.method) \($0.target)" })")
+        // A look at each tag, and a list of the source's tags for what refers to the image.
+        #expect(requests.count <= 3, "\(requests.map { "\($0.method) \($0.target)" })")
+        #expect(requests.filter { !$0.target.contains("/tags/list") }.count <= 2)
         #expect(requests.allSatisfy { !$0.target.contains("/blobs/") })
         #expect(again.report?.totalRequests == requests.count, "the report counts what the registries saw")
+        try await service.terminate()
+    }
+
+    /// A signature in cosign's way and an SBOM in OCI's: both are at the target before the image's tag is.
+    @Test func signaturesAndSBOMsGoWithTheImage() async throws {
+        let lift = try await Lift.make()
+        let image = try ImageFixture.index(labels: Lift.labels)
+        try await lift.shared.push(image, to: "dev/shop/api", tag: "1.0.0")
+        let hex = image.digest.hex
+        let signature = try ImageFixture.image(layers: [300], seed: 900)
+        try await lift.shared.push(signature, to: "dev/shop/api", tag: "sha256-\(hex).sig")
+        let sbom = try ImageFixture.artifact(
+            type: "application/spdx+json", about: image.root, content: [("application/spdx+json", BlobFixture(size: 900, seed: 901))])
+        let list = #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"\#(sbom.root.mediaType)","#
+            + #""digest":"\#(sbom.digest)","size":\#(sbom.root.bytes.count),"artifactType":"application/spdx+json"}]}"#
+        let fallback = ImageFixture(
+            root: ManifestFixture(mediaType: "application/vnd.oci.image.index.v1+json", bytes: Data(list.utf8)), children: [sbom])
+        try await lift.shared.push(fallback, to: "dev/shop/api", tag: "sha256-\(hex)")
+        let service = try await lift.start()
+        let end = try await lift.promote("shop/api:1.0.0", from: "dev", to: "staging")
+        #expect(end.state == "succeeded", "\(end.failure?.message ?? "")")
+        #expect(end.report?.referrers == 2)
+        #expect(try await lift.staging.digest(of: "sha256-\(hex).sig", in: "staging/shop/api") == signature.digest)
+        #expect(try await lift.staging.isComplete(sbom, in: "staging/shop/api"))
+        #expect(try await lift.staging.digest(of: "sha256-\(hex)", in: "staging/shop/api") != nil)
+        let writes = lift.toStaging.requests("PUT", "/manifests/").map { $0.target.split(separator: "/").last.map(String.init) ?? "" }
+        #expect(writes.last == "1.0.0", "the tag comes last: \(writes)")
+        try await service.terminate()
+    }
+
+    /// A signature made after the promotion follows the image, and the log says so.
+    @Test func lateEvidenceFollowsTheImage() async throws {
+        let lift = try await Lift.make(settings: ["SHIPLIFT_EVIDENCE_SECONDS": "1"])
+        let image = try ImageFixture.image(labels: Lift.labels)
+        try await lift.shared.push(image, to: "dev/shop/api", tag: "1.0.0")
+        let service = try await lift.start()
+        let promoted = try await lift.promote("shop/api:1.0.0", from: "dev", to: "staging")
+        #expect(promoted.report?.referrers == 0)
+        let signature = try ImageFixture.image(layers: [300], seed: 910)
+        let tag = "sha256-\(image.digest.hex).sig"
+        try await lift.shared.push(signature, to: "dev/shop/api", tag: tag)
+        try await eventually("the signature to follow", within: .seconds(30)) {
+            try await lift.staging.digest(of: tag, in: "staging/shop/api") == signature.digest
+        }
+        try await eventually("the log to say so") { try await lift.acts(of: promoted.id).contains("evidence.carried") }
+        // Looked at again, there is nothing to carry.
+        try await Task.sleep(for: .seconds(3))
+        #expect(try await lift.acts(of: promoted.id).filter { $0 == "evidence.carried" }.count == 1)
+        #expect(try await lift.auditIsIntact())
+        try await service.terminate()
+    }
+
+    /// A soak time: the promotion waits and goes on by itself when the time has come.
+    @Test func aPromotionWaitsForItsSoakTimeAndGoesOnByItself() async throws {
+        let lift = try await Lift.make()
+        let image = try ImageFixture.image(labels: Lift.labels)
+        try await lift.shared.push(image, to: "dev/shop/api", tag: "1.0.0")
+        try lift.folder.write(
+            """
+            version: 1
+            kind: Policy
+            name: soak
+            match: { images: ["shop/**"], from: test, to: staging }
+            gates: [{ soak: { for: 6s } }]
+            """, to: "policies/soak.yaml")
+        let service = try await lift.start()
+        #expect(try await lift.promote("shop/api:1.0.0", from: "dev", to: "test").state == "succeeded")
+        let promotion = try await lift.request("shop/api:1.0.0", from: "test", to: "staging")
+        try await eventually("the promotion to wait") { try await lift.json(["status", promotion.id], as: PromotionResource.self).state == "waiting" }
+        let waiting: PromotionResource = try await lift.json(["status", promotion.id])
+        #expect(waiting.decision?.gates.contains { $0.gate == "soak" && $0.outcome == "wait" && $0.reason.contains("6s") } == true)
+        #expect(waiting.decision?.retryAt != nil)
+        #expect(try await lift.staging.digest(of: "1.0.0", in: "staging/shop/api") == nil)
+        let end = try await lift.end(of: promotion.id)
+        #expect(end.state == "succeeded", "\(end.failure?.message ?? end.decision?.summary ?? "")")
         try await service.terminate()
     }
 

@@ -96,6 +96,7 @@ final class FakeTransfer: ImageTransfer {
         self.onCommit = onCommit
     }
 
+    func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] { [] }
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
 
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport {
@@ -113,4 +114,9 @@ struct FixedPolicies: PolicySource {
     let set: PolicySet
     func current() async throws(PromotionFailure) -> PolicySet { set }
     func refused() async -> [PolicyDiagnostic] { [] }
+}
+
+struct NothingRemembered: FactStore {
+    func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
+    func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
 }

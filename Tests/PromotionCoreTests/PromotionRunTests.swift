@@ -37,7 +37,7 @@ import Testing
             set: try PolicySet(
                 files: [PolicyFile(path: "environments.yaml", text: Self.environments), PolicyFile(path: "p.yaml", text: Self.policy)], commit: nil))
         let run = PromotionRun(
-            store: store, queue: store, registries: registries, transfer: transfer, policies: policies,
+            store: store, queue: store, registries: registries, transfer: transfer, memory: NothingRemembered(), policies: policies,
             environs: Environs(now: { Date() }, newID: { UUID() }), backoff: Backoff(maximumAttempts: 3))
         return await run.run(
             LeasedPromotion(lease: store.lease, promotion: store.state.withLock { $0.promotion }, failures: failures),

@@ -77,7 +77,71 @@ import Testing
     }
 }
 
+/// What policy asks of our memory.
+@Suite(.inTurn) struct FactStoreTests {
+    @Test func aTagThatIsWrittenAnewIsNoBreakAndOneThatMovedIs() async throws {
+        let fixture = try await StoreFixture.make()
+        let facts = PostgresFactStore(pool: fixture.pool)
+        let image = try ImageName(parsing: "shop/api")
+        let target = TargetRepository(registry: "test", repository: try RepositoryName(parsing: "test/shop/api"))
+        let (mine, other) = (Digest(hashing: Data("mine".utf8)), Digest(hashing: Data("other".utf8)))
+        func see(_ digest: Digest?, _ tag: String = "1.0.0") async throws {
+            try await fixture.catalog.observe(
+                tag: try Tag(parsing: tag), target: target, image: image, environment: try #require(EnvironmentName(parsing: "test")), digest: digest,
+                seenBy: "test")
+        }
+        #expect(try await facts.sightings(of: mine, image: image).isEmpty)
+        try await see(mine)
+        let first = try #require(try await facts.sightings(of: mine, image: image).first)
+        #expect(first.registry == "test" && first.since == first.firstSeen)
+        // A second tag takes over: the digest was there all the time.
+        try await see(mine, "latest")
+        try await see(other)
+        #expect(try await facts.sightings(of: mine, image: image).first?.since == first.since)
+        try await see(other, "latest")
+        let gone = try #require(try await facts.sightings(of: mine, image: image).first)
+        #expect(gone.firstSeen == first.firstSeen && gone.since == nil)
+        try await see(mine)
+        let back = try #require(try await facts.sightings(of: mine, image: image).first)
+        #expect(back.firstSeen == first.firstSeen && back.since.map { $0 > first.firstSeen } == true)
+    }
+
+    @Test func whatEnteredAnEnvironmentIsCounted() async throws {
+        let fixture = try await StoreFixture.make()
+        try await fixture.create(try fixture.promotion())
+        let leased = try await fixture.claim()
+        try await fixture.queue(leased)
+        let facts = PostgresFactStore(pool: fixture.pool)
+        let test = try #require(EnvironmentName(parsing: "test"))
+        #expect(try await facts.promotions(into: test, since: .distantPast).isEmpty, "what is under way has not entered")
+        _ = try await fixture.move(leased, from: .queued, to: .copying)
+        _ = try await fixture.move(leased, from: .copying, to: .committing)
+        _ = try await fixture.move(leased, from: .committing, to: .succeeded)
+        let entered = try await facts.promotions(into: test, since: Date(timeIntervalSinceNow: -60))
+        #expect(entered.map(\.image.description) == ["shop/api"] && entered.map(\.requester) == ["token:test"])
+        #expect(try await facts.promotions(into: test, since: Date(timeIntervalSinceNow: 60)).isEmpty)
+    }
+}
+
 @Suite(.inTurn) struct MigratorTests {
+    /// Roles belong to the cluster, migrations to a database: two databases that are made at once both need the same roles.
+    @Test func databasesOfOneClusterAreMigratedSideBySide() async throws {
+        let server = try await PostgresServer.start()
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Migrations")
+        let urls = (0..<6).map { server.url(database: "side\($0)") }
+        for index in urls.indices { _ = try await server.run("CREATE DATABASE side\(index)", in: "postgres") }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for url in urls {
+                group.addTask {
+                    _ = try await SchemaMigrator(configuration: PostgresConfiguration(parsing: url), logger: Logger(label: "test"))
+                        .migrate(Migration.read(folder: folder))
+                }
+            }
+            try await group.waitForAll()
+        }
+        try await server.stop()
+    }
+
     @Test func refusesAChangedMigrationAndANewerDatabase() async throws {
         let fixture = try await StoreFixture.make()
         var configuration = try PostgresConfiguration(parsing: fixture.server.url(database: fixture.name))

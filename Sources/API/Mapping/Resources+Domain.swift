@@ -31,7 +31,7 @@ extension ReportResource {
     init(_ report: CopyReport) {
         self.init(
             targets: report.targets.map(TargetReportResource.init), decisionRequests: report.decisionRequests, sourceRequests: report.sourceRequests, sourceBytes: report.sourceBytes,
-            totalRequests: report.totalRequests, seconds: report.seconds)
+            totalRequests: report.totalRequests, seconds: report.seconds, referrers: report.referrers, remarks: report.remarks)
     }
 }
 

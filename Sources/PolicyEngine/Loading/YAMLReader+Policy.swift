@@ -3,7 +3,7 @@ import Yams
 
 extension YAMLReader {
     private static let policyKeys = [
-        "version", "kind", "name", "description", "mode", "match", "tags", "platforms", "labels", "gates", "defaults", "override",
+        "version", "kind", "name", "description", "mode", "match", "tags", "platforms", "labels", "gates", "defaults", "override", "referrers",
     ]
 
     /// Reads a document of kind Policy.
@@ -25,7 +25,7 @@ extension YAMLReader {
         return Policy(
             name: name, source: source, mode: members["mode"].flatMap { choice($0, "mode", Policy.Mode.self) } ?? .enforce, images: match.included,
             excludedImages: match.excluded, from: match.from, to: match.to, tags: policyTags(members["tags"]), gates: gates, defaults: defaults,
-            overrides: overrides(members["override"], gates + defaults), place: source.description)
+            overrides: overrides(members["override"], gates + defaults), referrers: referrers(members["referrers"]), place: source.description)
     }
 
     /// `platforms:` and `labels:` beside the gates are gates too.
@@ -34,6 +34,28 @@ extension YAMLReader {
         if let node = members["platforms"], let gate = PlatformGate(node, &self) { rules.append(Self.rule(gate, SourceLocation(file: file, line: node.mark?.line ?? 1))) }
         if let node = members["labels"], let gate = LabelGate(node, &self) { rules += gate.labels.map { Self.rule(LabelGate($0), $0.source) } }
         return rules
+    }
+
+    private mutating func referrers(_ node: Node?) -> ReferrerChoice? {
+        guard let node else { return nil }
+        switch node.scalar?.string {
+        case "all": return .all
+        case "none": return ReferrerChoice.none
+        case .some(let text):
+            report(node, "'\(text.prefix(80))' does not say what goes with the image", "write 'all', 'none' or a list of artifact types")
+            return nil
+        case nil: break
+        }
+        var types: [String] = []
+        for item in list(node, "referrers") {
+            guard let text = string(item, "referrers") else { continue }
+            guard (1...255).contains(text.utf8.count), text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+                report(item, "'\(text.prefix(80))' is no artifact type", "write a media type such as application/spdx+json; * stands for any text")
+                continue
+            }
+            types.append(text)
+        }
+        return .types(types)
     }
 
     private struct Match {

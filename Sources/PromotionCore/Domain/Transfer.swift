@@ -22,9 +22,12 @@ public struct TransferOrder: Sendable, Hashable {
     public let from: EnvironmentDefinition
     public let to: EnvironmentDefinition
     public let tags: [Tag]
+    /// What goes with the image.
+    public let referrers: ReferrerChoice
 
     public init(
-        promotion: PromotionID, image: ImageName, digest: Digest, from: EnvironmentDefinition, to: EnvironmentDefinition, tags: [Tag]
+        promotion: PromotionID, image: ImageName, digest: Digest, from: EnvironmentDefinition, to: EnvironmentDefinition, tags: [Tag],
+        referrers: ReferrerChoice
     ) {
         self.promotion = promotion
         self.image = image
@@ -32,6 +35,7 @@ public struct TransferOrder: Sendable, Hashable {
         self.from = from
         self.to = to
         self.tags = tags
+        self.referrers = referrers
     }
 }
 
@@ -120,16 +124,22 @@ public struct CopyReport: Sendable, Hashable, Codable {
     /// Bytes read from the source's blobs.
     public var sourceBytes: Int64
     public var seconds: Double
+    /// Signatures, SBOMs and attestations that went with the image; `nil` where none were looked for.
+    public var referrers: Int?
+    /// What was odd about them at the source, in words.
+    public var remarks: [String]?
 
     public init(
         targets: [RegistryTally] = [], decisionRequests: [String: Int] = [:], sourceRequests: [String: Int] = [:], sourceBytes: Int64 = 0,
-        seconds: Double = 0
+        seconds: Double = 0, referrers: Int? = nil, remarks: [String]? = nil
     ) {
         self.targets = targets
         self.decisionRequests = decisionRequests
         self.sourceRequests = sourceRequests
         self.sourceBytes = sourceBytes
         self.seconds = seconds
+        self.referrers = referrers
+        self.remarks = remarks
     }
 
     /// All requests to all registries, tokens included.

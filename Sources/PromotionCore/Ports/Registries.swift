@@ -76,10 +76,35 @@ public protocol ImageTransfer: Sendable {
     /// Brings blobs, child manifests and the root (by digest) to every registry of the target environment. No tag is touched.
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport
 
+    /// Brings what has come to refer to an artifact since it was promoted to where the artifact still is. Answers what was done where
+    /// something was, and what failed.
+    func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence]
+
     /// Moves the tags: reads and records each previous digest, writes where it differs, reads back.
     ///
     /// - Parameter deadline: no write starts, and none stays open, after this instant: it lies before the lease's end.
     func commit(_ order: TransferOrder, deadline: ContinuousClock.Instant) async throws(PromotionFailure) -> TagCommit
+}
+
+/// What a registry got of late evidence.
+public struct CarriedEvidence: Sendable, Hashable {
+    public let target: TargetRepository
+    public let digests: [Digest]
+    public let failure: PromotionFailure?
+
+    public init(target: TargetRepository, digests: [Digest], failure: PromotionFailure? = nil) {
+        self.target = target
+        self.digests = digests
+        self.failure = failure
+    }
+}
+
+/// Which promoted artifacts are to be looked at for late evidence.
+public protocol EvidenceQueue: Sendable {
+    /// Takes promotions whose turn has come: the younger, the more often, for thirty days; each for one caller.
+    ///
+    /// - Parameter pause: the shortest time between two looks.
+    func dueForEvidence(pause: Duration, limit: Int) async throws(StoreError) -> [Promotion]
 }
 
 /// The tags as they stand after a commit, and what it cost.

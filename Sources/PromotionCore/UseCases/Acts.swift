@@ -37,6 +37,15 @@ struct Acts {
             before: promotion.state, after: promotion.state, details: [:])
     }
 
+    func evidenceCarried(_ carried: CarriedEvidence, _ promotion: Promotion) throws(AuditEntryError) -> AuditEntry {
+        try entry(
+            "evidence.carried", promotion, by: .worker, .service, outcome: .success, requestID: nil, reason: nil, before: nil, after: promotion.state,
+            details: [
+                "registry": .string(carried.target.registry), "repository": .string(carried.target.repository.description),
+                "digests": .array(carried.digests.prefix(50).map { .string($0.description) }), "count": .integer(Int64(carried.digests.count)),
+            ])
+    }
+
     func changed(
         _ promotion: Promotion, to next: PromotionState, by actor: SubjectID, authentication: AuditActor.Authentication,
         requestID: RequestID?, reason: String?, decision: Decision? = nil, failure: PromotionFailure? = nil

@@ -35,6 +35,8 @@ extension CopyReport {
         sum.sourceRequests.merge(other.sourceRequests, uniquingKeysWith: +)
         sum.sourceBytes += other.sourceBytes
         sum.seconds += other.seconds
+        sum.referrers = other.referrers ?? sum.referrers
+        sum.remarks = other.remarks ?? sum.remarks
         for tally in other.targets {
             if let index = sum.targets.firstIndex(where: { $0.registry == tally.registry && $0.repository == tally.repository }) {
                 sum.targets[index].add(tally)

@@ -24,10 +24,12 @@ public struct Evaluated: Sendable, Hashable {
 /// Collects the facts about a promotion and asks policy.
 public struct Evaluation: Sendable {
     private let registries: any ImageRegistries
+    private let memory: any FactStore
     private let environs: Environs
 
-    public init(registries: any ImageRegistries, environs: Environs) {
+    public init(registries: any ImageRegistries, memory: any FactStore, environs: Environs) {
         self.registries = registries
+        self.memory = memory
         self.environs = environs
     }
 
@@ -40,8 +42,8 @@ public struct Evaluation: Sendable {
             throw PromotionFailure(
                 .imageNotFound, "\(subject.image)@\(subject.digest) is no longer in \(subject.from)", reference: subject.digest.description)
         }
-        let artifact = try await registries.facts(
-            of: subject.digest, image: subject.image, in: from, needs: policies.needs(for: subject.image, from: subject.from, to: subject.to), tally: tally)
+        let needs = policies.needs(for: subject.image, from: subject.from, to: subject.to)
+        let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
         // The first pass tells which tags would be written; what they name now is a fact of the second.
         let preliminary = facts(subject, artifact, targetTags: [])
         let tags = policies.evaluate(preliminary, at: environs.now()).targetTags
@@ -51,8 +53,25 @@ public struct Evaluation: Sendable {
                 current.append(CurrentTag(tag: tag, digest: found.digest))
             }
         }
-        let complete = facts(subject, artifact, targetTags: current)
+        var complete = facts(subject, artifact, targetTags: current)
+        try await remember(subject, policies, needs, &complete)
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
+    }
+
+    /// What no registry can say: since when something is where it is, and how much has moved.
+    private func remember(
+        _ subject: EvaluationSubject, _ policies: PolicySet, _ needs: FactNeeds, _ facts: inout PromotionFacts
+    ) async throws(PromotionFailure) {
+        do throws(StoreError) {
+            if needs.presence {
+                let sightings = try await memory.sightings(of: subject.digest, image: subject.image)
+                facts.presence = policies.environments.compactMap { Self.presence(in: $0, sightings) }
+                facts.firstSeen = sightings.map(\.firstSeen).min()
+            }
+            if let window = needs.recentPromotions {
+                facts.recentPromotions = try await memory.promotions(into: subject.to, since: environs.now().addingTimeInterval(-Double(window.seconds)))
+            }
+        } catch { throw PromotionFailure(.storage, "what policy asks about can't be looked up: \(error)", isTransient: true) }
     }
 
     private func facts(_ subject: EvaluationSubject, _ artifact: ArtifactFacts, targetTags: [CurrentTag]) -> PromotionFacts {
@@ -61,6 +80,14 @@ public struct Evaluation: Sendable {
             requestedTargetTags: subject.requestedTags, requester: subject.requestedBy.description, mediaType: artifact.mediaType,
             artifactType: artifact.artifactType, platforms: artifact.platforms, annotations: artifact.annotations,
             sizeBytes: artifact.sizeBytes, created: artifact.created, presentInSource: true, targetTags: targetTags)
+    }
+
+    /// In an environment is what all its registries have.
+    private static func presence(in environment: EnvironmentDefinition, _ sightings: [RegistryPresence]) -> EnvironmentPresence? {
+        let found = environment.registries.map { registry in sightings.first { $0.registry == registry.name } }
+        guard let firstSeen = found.compactMap({ $0?.firstSeen }).min() else { return nil }
+        let starts = found.compactMap { $0?.since }
+        return EnvironmentPresence(environment: environment.name, firstSeen: firstSeen, since: starts.count == found.count ? starts.max() : nil)
     }
 
     private static func unknown(_ name: EnvironmentName) -> PromotionFailure {

@@ -47,7 +47,7 @@ public struct PromotionRun: Sendable {
 
     public init(
         store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
-        policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), backoff: Backoff = Backoff()
+        memory: any FactStore, policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), backoff: Backoff = Backoff()
     ) {
         self.store = store
         self.queue = queue
@@ -56,7 +56,7 @@ public struct PromotionRun: Sendable {
         self.environs = environs
         self.changes = changes
         self.backoff = backoff
-        evaluation = Evaluation(registries: registries, environs: environs)
+        evaluation = Evaluation(registries: registries, memory: memory, environs: environs)
     }
 
     /// Runs until the promotion is final, waits, or the work is given back.
@@ -138,7 +138,8 @@ public struct PromotionRun: Sendable {
         }
         return TransferOrder(
             promotion: promotion.id, image: promotion.image, digest: promotion.digest, from: from, to: to,
-            tags: promotion.decision?.targetTags ?? promotion.requestedTags)
+            tags: promotion.decision?.targetTags ?? promotion.requestedTags,
+            referrers: policySet.referrers(for: promotion.image, from: promotion.from, to: promotion.to))
     }
 
     private func move(

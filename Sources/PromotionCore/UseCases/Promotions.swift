@@ -38,7 +38,7 @@ public struct Promotions: Sendable {
 
     public init(
         store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
-        policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), queueLimit: Int = 10_000
+        memory: any FactStore, policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), queueLimit: Int = 10_000
     ) {
         self.store = store
         self.queue = queue
@@ -48,7 +48,7 @@ public struct Promotions: Sendable {
         self.environs = environs
         self.changes = changes
         self.queueLimit = queueLimit
-        evaluation = Evaluation(registries: registries, environs: environs)
+        evaluation = Evaluation(registries: registries, memory: memory, environs: environs)
     }
 
     /// Accepts a promotion: the tag is resolved now, once; everything after is by digest.
@@ -94,7 +94,7 @@ public struct Promotions: Sendable {
         else { return DryRun(resolved: resolved, decision: evaluated.decision, plan: nil) }
         let order = TransferOrder(
             promotion: PromotionID(environs.newID()), image: request.image, digest: resolved.digest, from: from, to: to,
-            tags: evaluated.decision.targetTags)
+            tags: evaluated.decision.targetTags, referrers: policySet.referrers(for: request.image, from: request.from, to: request.to))
         let plan = try await failure { () async throws(PromotionFailure) in try await transfer.plan(order) }
         return DryRun(resolved: resolved, decision: evaluated.decision, plan: plan)
     }

@@ -20,16 +20,21 @@ public actor ConcurrencyLimiter {
 
     /// Runs `body` when there is a place; `nil` where the task was cancelled while waiting.
     public nonisolated func run<T: Sendable>(_ body: () async -> T) async -> T? {
-        while let end = await silence {
-            do { try await Task.sleep(until: end) } catch { return nil }
-        }
         guard await acquire() else { return nil }
+        // With the place in hand: who stood in the queue when the registry asked to be left alone leaves it alone as well.
+        while let end = await silence {
+            do { try await Task.sleep(until: end) } catch {
+                await release()
+                return nil
+            }
+        }
         let result = await body()
         await release()
         return result
     }
 
-    private var silence: ContinuousClock.Instant? { quietUntil > .now ? quietUntil : nil }
+    /// Until when the registry is left alone; `nil` where it is not.
+    var silence: ContinuousClock.Instant? { quietUntil > .now ? quietUntil : nil }
 
     /// - Parameter retryAfter: seconds that the registry asked to be left alone.
     func answered(overloaded: Bool, retryAfter: Double? = nil) {

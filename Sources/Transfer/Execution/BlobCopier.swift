@@ -14,8 +14,8 @@ struct BlobCopier: Sendable {
     let knownSince: ContinuousClock.Instant
     private let sender = UUID()
 
-    /// Blobs on their way at once; the engine bounds those of all transfers together.
-    private static let width = 16
+    /// Blobs that are made ready at once; the engine bounds those that travel, of all transfers together.
+    private static let width = 64
     /// Well within a claim's life, which is short: a dead sender's blobs are free again after three seconds.
     private static let renewal = Duration.seconds(1)
     /// Whoever has waited so long for somebody else's blob sends it as well.

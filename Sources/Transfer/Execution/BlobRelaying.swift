@@ -15,19 +15,33 @@ struct BlobRelaying: Sendable {
     private static let attempts = 3
     /// Seconds.
     private static let longestPause = 10.0
+    /// Below this size, bytes, a blob's session is opened while the blob waits for its place: a round trip less on the way. A larger one
+    /// might wait longer than a session lives.
+    private static let opensAhead: Int64 = 32 << 20
 
     func send(_ blob: Descriptor, _ sessions: [Int: UploadSession?], _ runs: [TargetRun]) async throws(TransferError) -> BlobCopier.Failures {
         if let bytes = kept[blob.digest] { return try await sendKept(blob, bytes, sessions, runs) }
-        let result = await places.run { () async -> Result<BlobCopier.Failures, TransferError> in
-            do throws(TransferError) { return .success(try await relay(blob, sessions, runs)) } catch { return .failure(error) }
+        var pending = sessions
+        var failures: BlobCopier.Failures = [:]
+        if blob.size < Self.opensAhead {
+            for (index, upload) in await open(&pending, runs, &failures) { pending[index] = .some(upload.session) }
         }
-        guard let result else { throw .cancelled }
+        let (ready, refused) = (pending, failures)
+        let result = await places.run { () async -> Result<BlobCopier.Failures, TransferError> in
+            do throws(TransferError) { return .success(try await relay(blob, ready, refused, runs)) } catch { return .failure(error) }
+        }
+        guard let result else {
+            for case (let index, let session?) in ready { await runs[index].site.client.cancelUpload(session, meter: runs[index].meter) }
+            throw .cancelled
+        }
         return try result.get()
     }
 
-    private func relay(_ blob: Descriptor, _ sessions: [Int: UploadSession?], _ runs: [TargetRun]) async throws(TransferError) -> BlobCopier.Failures {
+    private func relay(
+        _ blob: Descriptor, _ sessions: [Int: UploadSession?], _ refused: BlobCopier.Failures, _ runs: [TargetRun]
+    ) async throws(TransferError) -> BlobCopier.Failures {
         var pending = sessions
-        var failures: BlobCopier.Failures = [:]
+        var failures = refused
         var attempt = 1
         while !pending.isEmpty {
             if Task.isCancelled { throw .cancelled }

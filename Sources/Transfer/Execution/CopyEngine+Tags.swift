@@ -46,7 +46,8 @@ extension CopyEngine {
         guard ContinuousClock.now < deadline else { throw .registry(.timedOut(place)) }
         let put: ManifestPut
         do { put = try await site.client.putManifest(manifest, to: site.repository, as: .tag(tag), meter: meter, deadline: deadline) } catch {
-            throw .registry(error)
+            guard try await wasWritten(tag, digest, site, meter, deadline, after: error) else { throw .registry(error) }
+            put = .stored()
         }
         if case .missingContent(let missing, _) = put {
             // A collector took what we had brought: forget the artifact, so that the next attempt brings it again.
@@ -60,6 +61,22 @@ extension CopyEngine {
         let now = try await look(tag, site, meter, nil)
         guard now == digest else { throw .tagMoved(place, expected: digest, found: now) }
         return TagWrite(tag: tag, previous: previous, written: true)
+    }
+
+    /// Whether a write that ended in an error was done nevertheless: its answer was lost, and what was heard is the answer to its
+    /// repetition, which a registry whose tags can't be changed refuses. The tag named something else before.
+    private func wasWritten(
+        _ tag: Tag, _ digest: Digest, _ site: Site, _ meter: RequestMeter, _ deadline: ContinuousClock.Instant, after error: RegistryError
+    ) async throws(TransferError) -> Bool {
+        switch error {
+        case .refused, .unreachable, .serverError, .timedOut: break
+        default: return false
+        }
+        do throws(TransferError) { return try await look(tag, site, meter, deadline) == digest } catch {
+            if case .cancelled = error { throw error }
+            // The look failed as well: what the write said counts.
+            return false
+        }
     }
 
     private func look(_ tag: Tag, _ site: Site, _ meter: RequestMeter, _ deadline: ContinuousClock.Instant?) async throws(TransferError) -> Digest? {

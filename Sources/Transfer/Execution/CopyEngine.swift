@@ -17,7 +17,7 @@ public struct CopyEngine: Sendable {
     let relays: ConcurrencyLimiter
 
     /// - Parameter relays: blobs on their way at once, in all transfers of this engine.
-    public init(memory: any TransferMemory, relays: Int = 16) {
+    public init(memory: any TransferMemory, relays: Int = 24) {
         self.memory = memory
         self.relays = ConcurrencyLimiter(limit: relays)
     }

@@ -26,6 +26,8 @@ actor TargetRun {
     private var stored: Set<Digest>
     /// Requests that are wished for at once; how many the registry gets is its client's limit.
     private static let width = 64
+    /// How often what a registry misses is brought for one manifest.
+    private static let repairs = 2
 
     private enum Way { case present, mounted, copied }
 
@@ -152,16 +154,17 @@ actor TargetRun {
     private func putRepairing(
         _ manifest: Manifest, _ repair: @Sendable ([BlobNeed]) async throws(TransferError) -> Void
     ) async throws(TransferError) {
-        var lastMissing: [Digest] = []
-        for _ in 0..<3 {
+        for repairs in 0... {
             switch try await put(manifest) {
             case .stored:
                 noteStored(manifest)
                 return
             case .missingContent(let named, _):
                 // Belief was wrong: forget it, bring what is missing, and ask again.
-                lastMissing = named
                 sightings += named.map(Sighting.blobGone)
+                guard repairs < Self.repairs else {
+                    throw .repairExhausted(RegistryPlace(registry: site.registry, repository: site.repository, reference: manifest.digest.description), named)
+                }
                 let blobs = manifest.blobs.filter { !$0.mediaType.isForeignLayer && (named.isEmpty || named.contains($0.digest)) }
                 try await repair(blobs.map { BlobNeed(descriptor: $0, isCertain: true) })
                 for child in manifest.children where named.isEmpty || named.contains(child.digest) {
@@ -172,7 +175,6 @@ actor TargetRun {
                 }
             }
         }
-        throw .repairExhausted(RegistryPlace(registry: site.registry, repository: site.repository, reference: manifest.digest.description), lastMissing)
     }
 
     /// A child that the registry lost: once, with its own blobs.

@@ -25,6 +25,21 @@ public struct ManifestTree: Sendable, Hashable {
     }
 }
 
+/// The bytes that a tree's manifests have together.
+private struct TreeBytes: Sendable {
+    private let root: Digest
+    private let counter = ByteCounter()
+
+    init(root: Digest) { self.root = root }
+
+    func add(_ manifest: Manifest) throws(TransferError) {
+        counter.add(Int64(manifest.bytes.count))
+        guard counter.total <= ManifestLimits.treeBytes else {
+            throw .tree(root: root, reason: "its manifests have more than \(ManifestLimits.treeBytes) bytes")
+        }
+    }
+}
+
 /// Reads trees: from memory where a manifest is known, else from the source, checking every digest.
 public struct TreeReader: Sendable {
     private let memory: any TransferMemory
@@ -41,6 +56,7 @@ public struct TreeReader: Sendable {
         var found: [Digest: Manifest] = [:]
         var order: [Digest] = []
         var children: [Digest: Mention] = [:]
+        let bytes = TreeBytes(root: digest)
         var level = [digest]
         var depth = 0
         while !level.isEmpty {
@@ -48,7 +64,7 @@ public struct TreeReader: Sendable {
             guard order.count + level.count <= ManifestLimits.manifests else {
                 throw .tree(root: digest, reason: "more than \(ManifestLimits.manifests) manifests")
             }
-            let manifests = try await read(level, named: children, from: source, meter)
+            let manifests = try await read(level, bytes, named: children, from: source, meter)
             var next: [Digest] = []
             for manifest in manifests {
                 found[manifest.digest] = manifest
@@ -69,7 +85,7 @@ public struct TreeReader: Sendable {
 
     /// Reads one manifest.
     func one(_ digest: Digest, from source: Site) async throws(TransferError) -> Manifest {
-        guard let manifest = try await read([digest], named: [:], from: source, nil).first else { throw .tree(root: digest, reason: "it is missing") }
+        guard let manifest = try await read([digest], TreeBytes(root: digest), named: [:], from: source, nil).first else { throw .tree(root: digest, reason: "it is missing") }
         return manifest
     }
 
@@ -95,17 +111,22 @@ public struct TreeReader: Sendable {
     private typealias Mention = (child: Descriptor, index: Digest)
 
     private func read(
-        _ digests: [Digest], named children: [Digest: Mention], from source: Site, _ meter: RequestMeter?
+        _ digests: [Digest], _ bytes: TreeBytes, named children: [Digest: Mention], from source: Site, _ meter: RequestMeter?
     ) async throws(TransferError) -> [Manifest] {
         var known: [Digest: Manifest]
         do { known = try await memory.manifests(digests) } catch { throw .memory("\(error)") }
+        for manifest in known.values { try bytes.add(manifest) }
         let missing = digests.filter { known[$0] == nil }
         let fetched = try await bounded(missing, width: 32) { digest throws(TransferError) in
-            do throws(RegistryError) { return Manifest?.some(try await source.client.manifest(source.repository, .digest(digest), meter: meter)) } catch {
+            let manifest: Manifest
+            do throws(RegistryError) { manifest = try await source.client.manifest(source.repository, .digest(digest), meter: meter) } catch {
                 guard case .notFound(let place, _) = error else { throw .registry(error) }
                 guard children[digest] != nil else { throw .missingAtSource(place, digest) }
-                return nil
+                return Manifest?.none
             }
+            // Counted as they come: what is too much is not read to its end.
+            try bytes.add(manifest)
+            return manifest
         }
         for manifest in fetched.compactMap(\.self) { known[manifest.digest] = manifest }
         // All that are missing are named, not only the first.

@@ -10,12 +10,15 @@ struct EngineImageTransfer: ImageTransfer {
     let sites: RegistrySites
     let recent: RecentSightings
     let absent: AbsentTags
+    /// Which registries keep referrers in which way.
+    let referrers = ReferrersKnowledge()
 
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary {
         let targets = try targets(order)
         let source = try source(order)
-        let planned: (tree: ManifestTree, plan: CopyPlan)
-        do { planned = try await engine.plan(order.digest, from: source, to: targets) } catch { throw PromotionFailure(error) }
+        let planned: (closure: TrustClosure, plan: CopyPlan)
+        do { planned = try await engine.plan(order.digest, from: source, to: targets, options: options(order)) } catch { throw PromotionFailure(error) }
+        let root = planned.closure.image.root
         var tallies: [RegistryTally] = []
         var steps: [CopyPlanSummary.Step] = []
         for (site, plan) in zip(targets, planned.plan.targets) {
@@ -31,7 +34,7 @@ struct EngineImageTransfer: ImageTransfer {
             for tag in order.tags {
                 steps.append(
                     CopyPlanSummary.Step(
-                        registry: site.registry, digest: order.digest, mediaType: planned.tree.root.mediaType, size: Int64(planned.tree.root.bytes.count),
+                        registry: site.registry, digest: order.digest, mediaType: root.mediaType, size: Int64(root.bytes.count),
                         action: "tag", detail: tag.description))
             }
             tallies.append(tally)
@@ -66,13 +69,38 @@ struct EngineImageTransfer: ImageTransfer {
         let (source, targets) = (try source(order), try targets(order))
         do throws(TransferError) {
             // With one target, the first tag's write brings the root; with several, no tag moves before every root is in place.
-            report = try await engine.copy(order.digest, from: source, to: targets, leavingRoot: targets.count == 1 && !order.tags.isEmpty) { moved in
+            report = try await engine.copy(order.digest, from: source, to: targets, options: options(order), leavingRoot: targets.count == 1 && !order.tags.isEmpty) { moved in
                 progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))
             }
         } catch { throw PromotionFailure(error) }
         return CopyReport(
             targets: report.targets.map(RegistryTally.init), sourceRequests: report.sourceRequests, sourceBytes: report.sourceBytes,
-            seconds: began.duration(to: .now) / .seconds(1))
+            seconds: began.duration(to: .now) / .seconds(1), referrers: report.closure?.referrers.count,
+            remarks: report.closure.flatMap { $0.remarks.isEmpty ? nil : $0.remarks.prefix(20).map(\.description) })
+    }
+
+    private func options(_ order: TransferOrder) -> CopyOptions {
+        switch order.referrers {
+        case .none: CopyOptions()
+        case .all: CopyOptions(closure: ClosureOrder(.all, knowledge: referrers))
+        case .types(let types): CopyOptions(closure: ClosureOrder(.types(types.compactMap(ArtifactTypePattern.init)), knowledge: referrers))
+        }
+    }
+
+    func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] {
+        let (source, targets) = (try source(order), try targets(order))
+        let report: LateEvidenceReport
+        do { report = try await engine.carryLateEvidence(about: order.digest, from: source, to: targets, options: options(order)) } catch {
+            throw PromotionFailure(error)
+        }
+        return zip(targets, report.targets).compactMap { site, evidence in
+            let target = TargetRepository(registry: site.registry, repository: site.repository)
+            switch evidence.outcome {
+            case .upToDate, .imageAbsent: return nil
+            case .carried(let digests): return CarriedEvidence(target: target, digests: digests)
+            case .failed(let error): return CarriedEvidence(target: target, digests: [], failure: PromotionFailure(error))
+            }
+        }
     }
 
     func commit(_ order: TransferOrder, deadline: ContinuousClock.Instant) async throws(PromotionFailure) -> TagCommit {

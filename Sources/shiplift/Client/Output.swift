@@ -111,6 +111,8 @@ enum Output {
             line(
                 "blobs      \(target.registry): mounted \(tally(target.mounted)), present \(tally(target.present)), copied \(tally(target.copied)); \(target.manifests) manifests")
         }
+        if let count = report.referrers, count > 0 { line("with it    \(count) signatures, SBOMs or attestations") }
+        for remark in report.remarks ?? [] { line("remark     \(remark)") }
         line("cost       \(report.totalRequests) requests (\(report.decisionRequests.values.reduce(0, +)) to decide), \(bytes(report.sourceBytes)) read from the source, \(String(format: "%.2f", report.seconds)) s")
     }
 

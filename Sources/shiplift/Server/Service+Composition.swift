@@ -86,7 +86,10 @@ struct ShipliftService {
             onServerRunning: { [logger, configuration] channel in
                 logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
             }, logger: logger)
-        let duties = duties(core.queue, trail, signer, policies, embedded)
+        let evidence = EvidenceFollowing(
+            queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
+            pause: .seconds(configuration.evidenceSeconds))
+        let duties = duties(core.queue, trail, signer, policies, evidence, embedded)
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -108,6 +111,7 @@ struct ShipliftService {
         let store: PostgresPromotionStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
+        let transfer: EngineImageTransfer
         let worker: PromotionWorker
     }
 
@@ -126,10 +130,12 @@ struct ShipliftService {
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
         let promotions = Promotions(
-            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs, changes: changes,
+            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: store, queue: queue, registries: registries, transfer: transfer, policies: policies, environs: Self.environs, changes: changes,
+            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
         settings.concurrency = configuration.concurrency
@@ -137,13 +143,13 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, queue: queue, registries: registries,
+            promotions: promotions, store: store, queue: queue, registries: registries, transfer: transfer,
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
     private func duties(
         _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource,
-        _ embedded: EmbeddedPostgres?
+        _ evidence: EvidenceFollowing, _ embedded: EmbeddedPostgres?
     ) -> [PeriodicDuty] {
         let watch = embedded.map { embedded in
             PeriodicDuty(name: "watch over the private PostgreSQL", every: .seconds(1), logger: logger) { try await embedded.ensureRunning() }
@@ -152,6 +158,11 @@ struct ShipliftService {
             PeriodicDuty(name: "policy reload", every: .seconds(1), logger: logger) { try await policies.reload() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
             PeriodicDuty(name: "audit months", every: .seconds(3600), logger: logger) { try await trail.ensureMonths() },
+            PeriodicDuty(name: "late evidence", every: .seconds(min(60, configuration.evidenceSeconds)), logger: logger) { [logger] in
+                for failure in try await evidence.follow() {
+                    logger.warning("late evidence could not follow, will be tried again", metadata: ["reason": "\(failure.message)"])
+                }
+            },
             PeriodicDuty(name: "rescue of lost work", every: .milliseconds(500), logger: logger) { [logger] in
                 let count = try await queue.rescue()
                 if count > 0 {

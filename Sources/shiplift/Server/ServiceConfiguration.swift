@@ -23,6 +23,8 @@ struct ServiceConfiguration {
     var concurrency = 8
     var maximumAttempts = 5
     var queueLimit = 10_000
+    /// The shortest time between two looks for what has come to refer to a promoted image, in seconds.
+    var evidenceSeconds = 300.0
     var logLevel = Logger.Level.info
     var logFormat = "text"
     /// The audit log's name in its checkpoints.
@@ -33,7 +35,7 @@ struct ServiceConfiguration {
     /// Settings by their names in the configuration file; the environment's are the same in capitals with SHIPLIFT_ before them.
     static let names = [
         "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
-        "queue_limit", "log_level", "log_format", "log_origin", "checkpoint_key",
+        "queue_limit", "evidence_seconds", "log_level", "log_format", "log_origin", "checkpoint_key",
     ]
 
     /// - Parameter flags: settings from the command line, by name.
@@ -57,6 +59,7 @@ struct ServiceConfiguration {
         concurrency = Int(try Self.number(value("concurrency"), "concurrency", 1...256) ?? Double(concurrency))
         maximumAttempts = Int(try Self.number(value("maximum_attempts"), "maximum_attempts", 1...100) ?? Double(maximumAttempts))
         queueLimit = Int(try Self.number(value("queue_limit"), "queue_limit", 1...10_000_000) ?? Double(queueLimit))
+        evidenceSeconds = try Self.number(value("evidence_seconds"), "evidence_seconds", 1...86_400) ?? evidenceSeconds
         if let level = value("log_level") {
             guard let parsed = Logger.Level(rawValue: level) else {
                 throw ConfigurationError(description: "log_level '\(level)' is none of: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")

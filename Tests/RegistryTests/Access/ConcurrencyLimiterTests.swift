@@ -101,6 +101,52 @@ import Testing
         }
         #expect(await limiter.run { true } == true)
     }
+
+    @Test func whoStandsInTheQueueKeepsTheSilenceToo() async throws {
+        let limiter = ConcurrencyLimiter(limit: 1)
+        let (hold, letGo) = AsyncStream.makeStream(of: Void.self)
+        try await withThrowingTaskGroup(of: ContinuousClock.Instant?.self) { group in
+            group.addTask {
+                await limiter.run {
+                    for await _ in hold {}
+                    return .now
+                }
+            }
+            try await eventually("a runner") { await limiter.runningCount == 1 }
+            for number in 1...3 {
+                group.addTask { await limiter.run { .now } }
+                try await eventually("waiter \(number)") { await limiter.waitingCount == number }
+            }
+            let asked = ContinuousClock.now
+            await limiter.answered(overloaded: true, retryAfter: 1)
+            letGo.finish()
+            _ = try await group.next()
+            while let began = try await group.next() { #expect(began.map { asked.duration(to: $0) >= .seconds(1) } == true) }
+        }
+    }
+
+    @Test func whoIsCancelledInTheSilenceGivesThePlaceBack() async throws {
+        let limiter = ConcurrencyLimiter(limit: 1)
+        await limiter.answered(overloaded: true, retryAfter: 5)
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask { await limiter.run { true } ?? false }
+            try await eventually("one who waits") { await limiter.runningCount == 1 }
+            group.cancelAll()
+            #expect(try await group.next() == false)
+        }
+        #expect(await limiter.runningCount == 0)
+    }
+
+    @Test(arguments: [(-5.0, 0.0), (0, 0), (3, 3), (1e9, 10)]) func noSilenceIsLongerThanTenSecondsOrEndsBeforeItBegan(asked: Double, most: Double) async {
+        let limiter = ConcurrencyLimiter(limit: 1)
+        await limiter.answered(overloaded: true, retryAfter: asked)
+        let rest = await limiter.silence.map { ContinuousClock.now.duration(to: $0) } ?? .zero
+        #expect(rest <= .seconds(most))
+        #expect(rest >= .seconds(most - 1))
+        // A shorter one that is asked for later does not end it.
+        await limiter.answered(overloaded: true, retryAfter: 0)
+        #expect(await (limiter.silence != nil) == (most > 0))
+    }
 }
 
 extension ConcurrencyLimiter {

@@ -1,0 +1,27 @@
+public import Foundation
+public import OCI
+public import PolicyEngine
+
+/// The times in which a digest was seen in one registry.
+public struct RegistryPresence: Sendable, Hashable {
+    /// The registry's name in environments.yaml.
+    public let registry: String
+    public let firstSeen: Date
+    /// Since when it is there without a break; `nil` where it no longer is.
+    public let since: Date?
+
+    public init(registry: String, firstSeen: Date, since: Date?) {
+        self.registry = registry
+        self.firstSeen = firstSeen
+        self.since = since
+    }
+}
+
+/// What Shiplift remembers that policy asks about: where a digest is and was, and what entered an environment.
+public protocol FactStore: Sendable {
+    /// When tags of the image were seen to name the digest, by registry.
+    func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence]
+
+    /// Promotions that entered an environment since then, the newest first, at most 100,000.
+    func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion]
+}
