@@ -9,6 +9,7 @@ public struct FactNeeds: Sendable, Hashable {
     /// Where the digest is and was, and when it was first seen.
     public var presence = false
     public var signatures = false
+    public var provenance = false
     public var sboms = false
     public var scans = false
     /// The kinds of evidence that pipelines post.
@@ -37,7 +38,7 @@ extension PolicySet {
             if policy.overrides != nil { needs.identities = true }
         }
         // Evidence may be bound to a platform's own manifest.
-        if needs.signatures || needs.sboms || needs.scans || !needs.evidence.isEmpty { needs.platforms = true }
+        if needs.signatures || needs.provenance || needs.sboms || needs.scans || !needs.evidence.isEmpty { needs.platforms = true }
         return needs
     }
 }

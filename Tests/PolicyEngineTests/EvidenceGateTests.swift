@@ -111,6 +111,81 @@ struct EvidenceGateTests {
     @Test(arguments: signatures)
     func signaturesSay(_ example: GateExample) throws { try example.check() }
 
+    private static let built =
+        "signer: build, builder: \"https://ci.example.test/builder\", source: \"git+https://git.example.test/shop/api\", ref: refs/heads/main"
+    private static let origin =
+        "provenance: { by: [build], builder: \"https://ci.example.test/*\", source: \"git+https://git.example.test/shop/*\", ref: refs/heads/main }"
+    private static let bound = "provenance: { by: [build], requester: { issuer: \"https://ci.example.test\", claim: workflow_ref } }"
+
+    private static func requester(_ claims: String, issuer: String = "issuer: \"https://ci.example.test\", ") -> String {
+        "requester: { id: \"oidc:1\", \(issuer)claims: { \(claims) } }"
+    }
+
+    private static let provenance = [
+        GateExample(
+            origin, "provenance: [{ \(built) }]", .allow, "built by https://ci.example.test/builder from git+https://git.example.test/shop/api"),
+        GateExample("provenance: { by: [build] }", "", .deny, "no provenance is known for sha256:03473f89a784…; attach one signed by build"),
+        GateExample(
+            "provenance: { by: [build], missing: wait }", "provenance: [{ signer: second }, { signer: build, digest: other }]", .wait,
+            "no provenance is known for linux/amd64; attach one signed by build".replacing("linux/amd64", with: "sha256:03473f89a784…")),
+        GateExample(
+            "provenance: { by: [build] }", "\(platforms), provenance: [{ signer: build, digest: amd }]", .deny,
+            "no provenance is known for linux/arm64; attach one signed by build"),
+        GateExample(
+            "provenance: { by: [build] }", "\(platforms), provenance: [{ signer: build, digest: amd }, { signer: build, digest: arm }]", .allow,
+            "built by builder"),
+        GateExample(
+            origin, "provenance: [{ \(built.replacing("heads/main", with: "heads/try")) }]", .deny,
+            "the ref is 'refs/heads/try', which does not match 'refs/heads/main'"),
+        GateExample(
+            origin, "provenance: [{ \(built.replacing("git.example.test", with: "evil.test")) }]", .deny,
+            "the source is 'git+https://evil.test/shop/api', which does not match 'git+https://git.example.test/shop/*'"),
+        GateExample(
+            origin, "provenance: [{ \(built.replacing("https://ci.", with: "https://evil.test/https://ci.")) }]", .deny,
+            "the builder is 'https://evil.test/https://ci.example.test/builder', which does not match 'https://ci.example.test/*'"),
+        GateExample(
+            origin, "provenance: [{ signer: build, builder: \"https://ci.example.test/builder\" }]", .deny,
+            "the provenance names no source; it must match 'git+https://git.example.test/shop/*'"),
+        // One that is as it should does not make up for one that is not.
+        GateExample(
+            origin, "provenance: [{ \(built) }, { \(built.replacing("heads/main", with: "heads/try")) }]", .deny,
+            "the ref is 'refs/heads/try', which does not match 'refs/heads/main'"),
+        GateExample(
+            origin, "provenance: [{ \(built), failure: wrong key }]", .deny, "the provenance of build does not verify: wrong key"),
+        GateExample(
+            bound, "\(requester("workflow_ref: shop/api/build.yml@main")), provenance: [{ signer: build, workflow: shop/api/build.yml@main }]",
+            .allow, "built by builder"),
+        GateExample(
+            bound, "\(requester("workflow_ref: shop/web/build.yml@main")), provenance: [{ signer: build, workflow: shop/api/build.yml@main }]", .deny,
+            "built by the workflow 'shop/api/build.yml@main', and oidc:1 is 'shop/web/build.yml@main'; who builds it must ask for it"),
+        GateExample(
+            bound,
+            "\(requester("workflow_ref: [shop/api/build.yml@main, shop/web/build.yml@main]")), provenance: [{ signer: build, workflow: shop/api/build.yml@main }]",
+            .deny,
+            "built by the workflow 'shop/api/build.yml@main', and oidc:1 is 'shop/api/build.yml@main', 'shop/web/build.yml@main'; who builds it must ask for it"
+        ),
+        GateExample(
+            bound, "requester: token:7, provenance: [{ signer: build, workflow: shop/api/build.yml@main }]", .deny,
+            "built by the workflow 'shop/api/build.yml@main', and token:7 has no claim workflow_ref of https://ci.example.test; who builds it must ask for it"
+        ),
+        GateExample(
+            bound,
+            "\(requester("workflow_ref: shop/api/build.yml@main", issuer: "")), provenance: [{ signer: build, workflow: shop/api/build.yml@main }]",
+            .deny,
+            "built by the workflow 'shop/api/build.yml@main', and oidc:1 has no claim workflow_ref of https://ci.example.test; who builds it must ask for it"
+        ),
+        GateExample(
+            bound,
+            "\(requester("workflow_ref: shop/api/build.yml@main", issuer: "issuer: \"https://evil.test\", ")), provenance: [{ signer: build, workflow: shop/api/build.yml@main }]",
+            .deny,
+            "built by the workflow 'shop/api/build.yml@main', and oidc:1 has no claim workflow_ref of https://ci.example.test; who builds it must ask for it"
+        ),
+        GateExample(bound, "provenance: [{ signer: build }]", .deny, "the provenance names no workflow that could ask for this"),
+    ]
+
+    @Test(arguments: provenance)
+    func provenanceSays(_ example: GateExample) throws { try example.check() }
+
     @Test func theManifestsThatWereLookedAtAreNamed() throws {
         let set = try Samples.set(Samples.policy("p", "gates: [{ signatures: { by: [build] } }]"))
         var facts = try Samples.facts()

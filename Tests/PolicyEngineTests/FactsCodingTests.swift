@@ -39,7 +39,9 @@ struct FactsCodingTests {
     @Test func factsOfTheFirstVersionAreRead() throws {
         let facts = try decode(PromotionFacts.self, firstFacts)
         #expect(facts.image.description == "shop/api" && facts.platforms.first?.user == "1000" && facts.targetTags.count == 1)
-        #expect(facts.requesterIdentity == nil && facts.presence == nil && facts.firstSeen == nil && facts.signatures == nil && facts.sboms == nil)
+        #expect(
+            facts.requesterIdentity == nil && facts.presence == nil && facts.firstSeen == nil && facts.signatures == nil && facts.sboms == nil
+                && facts.provenance == nil)
         #expect(facts.scans == nil && facts.evidence == nil && facts.approvals == nil && facts.recentPromotions == nil && facts.override == nil)
         #expect(facts.platforms.first?.digest == nil && facts.askedBy == Identity(id: "token:1"))
         #expect(try encode(facts) == firstFacts.replacing("\n", with: ""))
@@ -50,7 +52,8 @@ struct FactsCodingTests {
         let gates = [
             "soak: { for: 1h }", "path: { through: all }", "quota: { max: 9, per: 1h }", "approvals: { from: [managers] }", "evidence: { kind: e2e }",
             "sbom: {}",
-            "signatures: { by: [build], missing: wait }", "vulnerabilities: { below: critical }", "age: { max: 3650d, of: firstSeen }",
+            "signatures: { by: [build], missing: wait }", "vulnerabilities: { below: critical }", "provenance: { by: [build], missing: wait }",
+            "age: { max: 3650d, of: firstSeen }",
         ]
         for gate in gates {
             for text in [gate, "not: { \(gate) }", "anyOf: [{ \(gate) }]", "allOf: [{ \(gate) }]"] {
@@ -75,6 +78,10 @@ struct FactsCodingTests {
         facts.presence = [EnvironmentPresence(environment: facts.from, firstSeen: time, since: nil)]
         facts.firstSeen = time
         facts.signatures = [SignatureFact(signer: "build", identity: "k", digest: facts.digest, failure: "f", evidence: facts.digest)]
+        facts.provenance = [
+            ProvenanceFact(
+                signer: "build", digest: facts.digest, builder: "b", source: "s", ref: "r", workflow: "w", failure: "f", evidence: facts.digest)
+        ]
         facts.sboms = [SBOMFact(format: .cyclonedx, digest: facts.digest, signer: "build", evidence: facts.digest)]
         facts.scans = [
             ScanFact(

@@ -56,6 +56,7 @@ struct GateLoadingTests {
         Mistake("[{ signatures: {} }]", at: 5, 23, "there is no 'by'", "name the signers of the environments file"),
         Mistake("[{ signatures: { by: [buidl] } }]", at: 5, 30, "signer 'buidl' is not in environments.yaml", "did you mean 'build'?"),
         Mistake("[{ signatures: { by: [build], count: 2 } }]", at: 5, 23, "2 of 1 signers can never sign", "name more signers, or lower count"),
+        Mistake("[{ provenance: {} }]", at: 5, 23, "there is no 'by'", "name the signers of the environments file"),
         Mistake("[{ vulnerabilities: {} }]", at: 5, 28, "there is no 'below'", "add 'below: high'"),
         Mistake("[{ vulnerabilities: { below: severe } }]", at: 5, 37, "below can't be 'severe'", "use one of: negligible"),
         Mistake(
@@ -210,17 +211,27 @@ struct NeedsTests {
         #expect(try needs("quota: { max: 1, per: 1h }", "quota: { max: 5, per: 7d }").recentPromotions?.seconds == 604_800)
     }
 
+    @Test func isWhatDefaultsAndOrdersLookAt() throws {
+        let set = try Samples.set(Samples.policy("p", "defaults: [{ user: { root: forbidden } }]\noverride: { by: [commanders], gates: [user] }"))
+        let facts = try Samples.facts()
+        var expected = FactNeeds(configurations: true)
+        expected.identities = true
+        #expect(set.needs(for: facts.image, from: facts.from, to: facts.to) == expected)
+    }
+
     @Test func arePlatformsToo() throws {
         // Evidence may be bound to a platform's own manifest.
         var expected = FactNeeds(platforms: true)
         expected.signatures = true
         #expect(try needs("signatures: { by: [build] }") == expected)
         expected.sboms = true
+        expected.provenance = true
         expected.scans = true
         expected.evidence = ["e2e", "unit"]
         #expect(
             try needs(
-                "signatures: { by: [build] }", "sbom: {}", "vulnerabilities: { below: high }", "evidence: { kind: e2e }", "evidence: { kind: unit }")
+                "signatures: { by: [build] }", "sbom: {}", "provenance: { by: [build] }", "vulnerabilities: { below: high }",
+                "evidence: { kind: e2e }", "evidence: { kind: unit }")
                 == expected)
     }
 }

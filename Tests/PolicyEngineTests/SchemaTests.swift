@@ -66,6 +66,7 @@ struct SchemaTests {
             SchemaPlace("policy", "", "@"), SchemaPlace("policy", "tags", "tags: { @ }"), SchemaPlace("policy", "override", "override: { @ }"),
             SchemaPlace("policy", "$defs/gate", "gates: [{ @ }]"), SchemaPlace("policy", "$defs/gate", "defaults: [{ not: { @ } }]"),
             SchemaPlace("policy", "$defs/window", "gates: [{ freeze: { timezone: UTC, deny: [{ @ }] } }]"),
+            SchemaPlace("policy", "$defs/gate/provenance/requester", "gates: [{ provenance: { by: [build], requester: { @ } } }]"),
             SchemaPlace("policy", "$defs/exception", "gates: [{ vulnerabilities: { below: low, accept: [{ @ }] } }]"),
         ]
         + YAMLReader.gateKeys.filter { !["name", "allOf", "anyOf", "not"].contains($0) }.map {
@@ -78,7 +79,7 @@ struct SchemaTests {
             SchemaPlace("cases", "$defs/identity", "cases: [{ given: { requester: { @ } } }]"),
             SchemaPlace("cases", "$defs/given/override", "cases: [{ given: { image: a, from: dev, to: staging, override: { @ } } }]"),
         ]
-        + ["platforms", "signatures", "sboms", "scans", "evidence", "recentPromotions"].map { key in
+        + ["platforms", "signatures", "provenance", "sboms", "scans", "evidence", "recentPromotions"].map { key in
             SchemaPlace("cases", "$defs/given/\(key)", "cases: [{ given: { image: a, from: dev, to: staging, \(key): [{ @ }] } }]")
         }
 
@@ -212,6 +213,7 @@ struct SchemaTests {
               - evidence: { kind: e2e, result: "pass*", maxAge: 7d, by: [ci, build], missing: deny }
               - sbom: { formats: spdx, by: build, missing: deny }
               - signatures: { by: [build, second], count: 2, of: artifact-and-platforms, missing: wait }
+              - provenance: { by: build, builder: "https://b/*", source: "**", ref: refs/heads/main, workflow: "**", requester: { issuer: a, claim: workflow_ref }, missing: wait }
               - name: no bad ones
                 vulnerabilities:
                   below: high

@@ -6,7 +6,7 @@ extension YAMLReader {
     static let factKeys = [
         "image", "from", "to", "digest", "tag", "targetTags", "requester", "mediaType", "artifactType", "platforms", "labels", "user", "annotations",
         "size",
-        "created", "presentInSource", "currentTags", "presence", "firstSeen", "signatures", "sboms", "scans", "evidence", "approvals",
+        "created", "presentInSource", "currentTags", "presence", "firstSeen", "signatures", "provenance", "sboms", "scans", "evidence", "approvals",
         "recentPromotions",
         "override",
     ]
@@ -173,6 +173,7 @@ extension YAMLReader {
     private mutating func addEvidence(_ members: [String: Node], to facts: inout PromotionFacts, now: Date) {
         let same = facts.digest
         facts.signatures = items(members["signatures"], "signatures") { $0.signature($1, same) }
+        facts.provenance = items(members["provenance"], "provenance") { $0.provenance($1, same) }
         facts.sboms = items(members["sboms"], "sboms") { $0.sbom($1, same) }
         facts.scans = items(members["scans"], "scans") { $0.scan($1, same, now) }
         facts.evidence = items(members["evidence"], "evidence") { $0.evidence($1, same, now) }
@@ -193,6 +194,17 @@ extension YAMLReader {
         return SignatureFact(
             signer: signer, identity: own["identity"].flatMap { string($0, "identity") } ?? signer, digest: subject(own, same),
             failure: own["failure"].flatMap { string($0, "failure") })
+    }
+
+    private mutating func provenance(_ node: Node, _ same: Digest) -> ProvenanceFact? {
+        let keys = ["signer", "digest", "builder", "source", "ref", "workflow", "failure"]
+        guard let own = members(node, of: "provenance", allowed: keys),
+            let signer = required(own["signer"], "signer", in: node, "add 'signer: acme-build'").flatMap({ string($0, "signer") })
+        else { return nil }
+        return ProvenanceFact(
+            signer: signer, digest: subject(own, same), builder: own["builder"].flatMap { string($0, "builder") } ?? "builder",
+            source: own["source"].flatMap { string($0, "source") }, ref: own["ref"].flatMap { string($0, "ref") },
+            workflow: own["workflow"].flatMap { string($0, "workflow") }, failure: own["failure"].flatMap { string($0, "failure") })
     }
 
     private mutating func sbom(_ node: Node, _ same: Digest) -> SBOMFact? {

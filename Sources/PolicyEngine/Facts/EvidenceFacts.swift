@@ -38,6 +38,39 @@ public struct SignatureFact: Sendable, Hashable, Codable {
     }
 }
 
+/// What an attestation of provenance says (SLSA), as verification found it.
+public struct ProvenanceFact: Sendable, Hashable, Codable {
+    /// The trusted signer, by the name in the environments file.
+    public let signer: String
+    /// What it is about: the artifact, or one of its platforms.
+    public let digest: Digest
+    /// `runDetails.builder.id`
+    public let builder: String
+    /// The repository that was built, as a URI.
+    public let source: String?
+    /// The branch or tag that was built, for example `refs/heads/main`.
+    public let ref: String?
+    /// The workflow that built, spelt as the issuer of its token spells it: `shop/api/.github/workflows/build.yml@refs/heads/main`.
+    public let workflow: String?
+    /// Why it does not verify; `nil` where it does.
+    public let failure: String?
+    public let evidence: Digest?
+
+    public init(
+        signer: String, digest: Digest, builder: String, source: String? = nil, ref: String? = nil, workflow: String? = nil, failure: String? = nil,
+        evidence: Digest? = nil
+    ) {
+        self.signer = signer
+        self.digest = digest
+        self.builder = builder
+        self.source = source
+        self.ref = ref
+        self.workflow = workflow
+        self.failure = failure
+        self.evidence = evidence
+    }
+}
+
 /// A bill of materials that hangs on the artifact.
 public struct SBOMFact: Sendable, Hashable, Codable {
     public enum Format: String, Sendable, Hashable, Codable, CaseIterable { case spdx, cyclonedx }

@@ -62,6 +62,7 @@ public struct PromotionFacts: Sendable, Hashable, Codable {
     public var firstSeen: Date?
     /// Signatures that verify, and those that say to be by somebody trusted and do not verify.
     public var signatures: [SignatureFact]?
+    public var provenance: [ProvenanceFact]?
     public var sboms: [SBOMFact]?
     public var scans: [ScanFact]?
     /// What pipelines posted about the digest.
