@@ -90,8 +90,14 @@ let package = Package(
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
         .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI"], swiftSettings: strict),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", logging, "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "APITests", dependencies: ["API", "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, yams, .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "NIOCore", package: "swift-nio"), .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Storage", logging, "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "APITests",
+            dependencies: [
+                "API", "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, yams, .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ], swiftSettings: strict),
         .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "APIModel", "OCI"], swiftSettings: strict),
     ]
 )

@@ -29,15 +29,16 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("{", nil), ("[]", nil), ("null", nil), (#"{"image":"shop/api"}"#, "from"),
-        (#"{"image":"Shop","from":"dev","to":"test","tag":"1"}"#, "image"), (#"{"image":"shop/api","from":"Dev!","to":"test","tag":"1"}"#, "from"),
-        (#"{"image":"shop/api","from":"dev","to":"test","tag":"/"}"#, "tag"), (#"{"image":"shop/api","from":"dev","to":"test"}"#, "tag"),
-        (#"{"image":"shop/api","from":"dev","to":"test","tag":"1","digest":"sha256:00"}"#, "tag"),
-        (#"{"image":"shop/api","from":"dev","to":"test","digest":"sha256:00"}"#, "digest"),
-        (#"{"image":"shop/api","from":"dev","to":"test","tag":"1","targetTag":"x"}"#, "targetTag"),
-        (#"{"image":7,"from":"dev","to":"test","tag":"1"}"#, "image"), (#"{"image":"shop/api","from":"dev","to":"test","tag":"1","reason":"\u0000"}"#, "reason"),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("{", nil), ("[]", nil), ("null", nil), (#"{"image":"shop/api"}"#, "from"),
+            (#"{"image":"Shop","from":"dev","to":"test","tag":"1"}"#, "image"), (#"{"image":"shop/api","from":"Dev!","to":"test","tag":"1"}"#, "from"),
+            (#"{"image":"shop/api","from":"dev","to":"test","tag":"/"}"#, "tag"), (#"{"image":"shop/api","from":"dev","to":"test"}"#, "tag"),
+            (#"{"image":"shop/api","from":"dev","to":"test","tag":"1","digest":"sha256:00"}"#, "tag"),
+            (#"{"image":"shop/api","from":"dev","to":"test","digest":"sha256:00"}"#, "digest"),
+            (#"{"image":"shop/api","from":"dev","to":"test","tag":"1","targetTag":"x"}"#, "targetTag"),
+            (#"{"image":7,"from":"dev","to":"test","tag":"1"}"#, "image"), (#"{"image":"shop/api","from":"dev","to":"test","tag":"1","reason":"\u0000"}"#, "reason"),
+        ] as [(String, String?)])
     func badBodiesNameTheFieldAtFault(_ body: String, _ field: String?) async throws {
         let answer = try await send(.post, "/v1/promotions", body)
         #expect(answer.status == 400)
@@ -57,8 +58,10 @@ import Testing
     }
 
     @Test func aBatchHasAnAnswerForEachItem() async throws {
-        let items = [#"{"image":"shop/api","from":"dev","to":"test","tag":"1"}"#, #"{"image":"shop/api","from":"dev","to":"nowhere","tag":"1"}"#,
-            #"{"image":"Shop","from":"dev","to":"test","tag":"1"}"#]
+        let items = [
+            #"{"image":"shop/api","from":"dev","to":"test","tag":"1"}"#, #"{"image":"shop/api","from":"dev","to":"nowhere","tag":"1"}"#,
+            #"{"image":"Shop","from":"dev","to":"test","tag":"1"}"#,
+        ]
         let answer = try await send(.post, "/v1/promotions/batch", #"{"items":[\#(items.joined(separator: ","))]}"#)
         #expect(answer.status == 200)
         let batch = try APIJSON.decoder().decode(PromotionBatchResource.self, from: answer.body)

@@ -62,7 +62,8 @@ import Testing
         try await lift.shared.push(signature, to: "dev/shop/api", tag: "sha256-\(hex).sig")
         let sbom = try ImageFixture.artifact(
             type: "application/spdx+json", about: image.root, content: [("application/spdx+json", BlobFixture(size: 900, seed: 901))])
-        let list = #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"\#(sbom.root.mediaType)","#
+        let list =
+            #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"\#(sbom.root.mediaType)","#
             + #""digest":"\#(sbom.digest)","size":\#(sbom.root.bytes.count),"artifactType":"application/spdx+json"}]}"#
         let fallback = ImageFixture(
             root: ManifestFixture(mediaType: "application/vnd.oci.image.index.v1+json", bytes: Data(list.utf8)), children: [sbom])

@@ -194,8 +194,7 @@ func withServer<R>(
 }
 
 /// Answers request after request on each connection.
-func serving(_ answer: @escaping @Sendable (ReceivedRequest, ServerConnection) throws -> Void) -> ScriptedServer.Script
-{
+func serving(_ answer: @escaping @Sendable (ReceivedRequest, ServerConnection) throws -> Void) -> ScriptedServer.Script {
     { connection in
         while true { try answer(try connection.readRequest(), connection) }
     }

@@ -21,14 +21,15 @@ import Testing
     private func withManifest(
         _ change: @escaping @Sendable (inout PeerResponse) -> Void, _ body: (ScriptedPeer, RegistryClient) async throws -> Void
     ) async throws {
-        try await withPeer({ _ in
-            let document = Self.image.manifests[0]
-            var response = PeerResponse(
-                200, ["Content-Type": document.mediaType.description, "Docker-Content-Digest": document.digest.description],
-                body: Array(document.bytes))
-            change(&response)
-            return .answer(response)
-        }, { _ in }, body)
+        try await withPeer(
+            { _ in
+                let document = Self.image.manifests[0]
+                var response = PeerResponse(
+                    200, ["Content-Type": document.mediaType.description, "Docker-Content-Digest": document.digest.description],
+                    body: Array(document.bytes))
+                change(&response)
+                return .answer(response)
+            }, { _ in }, body)
     }
 
     private func readingFails(

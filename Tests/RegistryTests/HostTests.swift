@@ -19,13 +19,16 @@ import Testing
         let storage = try ScriptedPeer { _ in .answer(PeerResponse(200, body: Array(Self.blob))) }
         defer { storage.stop() }
         let address = "http://\(storage.host)/bucket/x?signature=a%2Fb+c"
-        try await withPeer({ request in
-            guard request["authorization"] != nil else { return .answer(Self.login) }
-            return .answer(PeerResponse(status, ["Location": address]))
-        }, {
-            $0.credentials = { .robot }
-            if allowed { $0.additionalHosts = ["127.0.0.1:\(storage.port)"] }
-        }) { try await body($0, storage, $1) }
+        try await withPeer(
+            { request in
+                guard request["authorization"] != nil else { return .answer(Self.login) }
+                return .answer(PeerResponse(status, ["Location": address]))
+            },
+            {
+                $0.credentials = { .robot }
+                if allowed { $0.additionalHosts = ["127.0.0.1:\(storage.port)"] }
+            }
+        ) { try await body($0, storage, $1) }
     }
 
     @Test(arguments: [301, 302, 303, 307, 308]) func followsToStorageWithoutCredentials(status: Int) async throws {
@@ -145,13 +148,16 @@ import Testing
     @Test(arguments: [true, false]) func aSessionElsewhereGetsNoCredentials(allowed: Bool) async throws {
         let storage = try ScriptedPeer { _ in .answer(PeerResponse(201)) }
         defer { storage.stop() }
-        try await withPeer({ request in
-            guard request["authorization"] != nil else { return .answer(Self.login) }
-            return .answer(PeerResponse(202, ["Location": "http://\(storage.host)/up?s=1"]))
-        }, {
-            $0.credentials = { .robot }
-            if allowed { $0.additionalHosts = ["127.0.0.1:\(storage.port)"] }
-        }) { _, client in
+        try await withPeer(
+            { request in
+                guard request["authorization"] != nil else { return .answer(Self.login) }
+                return .answer(PeerResponse(202, ["Location": "http://\(storage.host)/up?s=1"]))
+            },
+            {
+                $0.credentials = { .robot }
+                if allowed { $0.additionalHosts = ["127.0.0.1:\(storage.port)"] }
+            }
+        ) { _, client in
             let repository = try RepositoryName.of("app")
             let error = await registryError { () throws(RegistryError) in
                 try await client.finishUpload(try await client.startUpload(repository), bytes: Self.blob, digest: digest)
@@ -166,13 +172,14 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (#"</v2/app/tags/list?last=b&n=1>; rel="next""#, "/v2/app/tags/list?last=b&n=1"),
-        (#"<http://HOST/v2/app/tags/list?p=2>;rel=next"#, "/v2/app/tags/list?p=2"),
-        (#"</first>; rel="first", </v2/app/tags/list?p=2>; title="x"; rel="next""#, "/v2/app/tags/list?p=2"),
-        (#"<list?p=2>; rel="last NEXT""#, "/v2/app/tags/list?p=2"),
-        (#"</v2/app/tags/list?p=0>; rel="prev""#, nil), ("nonsense", nil), ("", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            (#"</v2/app/tags/list?last=b&n=1>; rel="next""#, "/v2/app/tags/list?last=b&n=1"),
+            (#"<http://HOST/v2/app/tags/list?p=2>;rel=next"#, "/v2/app/tags/list?p=2"),
+            (#"</first>; rel="first", </v2/app/tags/list?p=2>; title="x"; rel="next""#, "/v2/app/tags/list?p=2"),
+            (#"<list?p=2>; rel="last NEXT""#, "/v2/app/tags/list?p=2"),
+            (#"</v2/app/tags/list?p=0>; rel="prev""#, nil), ("nonsense", nil), ("", nil),
+        ] as [(String, String?)])
     func theNextPageIsFoundInLink(link: String, next: String?) async throws {
         try await withPeer({ request in
             .answer(PeerResponse(200, ["Link": link.replacing("HOST", with: request["host"] ?? "")], json: #"{"name":"app","tags":["b","not a tag","c"]}"#))

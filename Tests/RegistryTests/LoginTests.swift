@@ -19,10 +19,13 @@ import Testing
     ) async throws -> R {
         let tokens = try TokenService()
         defer { tokens.stop() }
-        return try await withRegistry(tokens.setup, {
-            $0.credentials = { credentials }
-            $0.additionalHosts = ["\(name):\(tokens.peer.port)"]
-        }) { try await body(tokens, $1) }
+        return try await withRegistry(
+            tokens.setup,
+            {
+                $0.credentials = { credentials }
+                $0.additionalHosts = ["\(name):\(tokens.peer.port)"]
+            }
+        ) { try await body(tokens, $1) }
     }
 
     @Test func basicWithTheRightPassword() async throws {

@@ -32,10 +32,12 @@ import Testing
         _ body: (ScriptedPeer, RegistryClient, DockerRegistry, RegistryClient) async throws -> Void
     ) async throws {
         try await withRegistry { target, targetClient in
-            try await withPeer({ request in
-                var response = PeerResponse(200, body: Array(Self.blob))
-                return change(request, &response) ?? .answer(response)
-            }, { _ in }) { try await body($0, $1, target, targetClient) }
+            try await withPeer(
+                { request in
+                    var response = PeerResponse(200, body: Array(Self.blob))
+                    return change(request, &response) ?? .answer(response)
+                }, { _ in }
+            ) { try await body($0, $1, target, targetClient) }
         }
     }
 
@@ -59,7 +61,9 @@ import Testing
 
     @Test func anEmptyBlobIsABlob() async throws {
         let empty = Descriptor(mediaType: .octetStream, digest: Digest(hashing: Data()), size: 0)
-        try await withSpoiltSource({ $1.body = []; return nil }) { _, client, target, targetClient in
+        try await withSpoiltSource({
+            $1.body = []; return nil
+        }) { _, client, target, targetClient in
             let report = try await relay(empty, from: client, to: [upload(targetClient)])
             #expect(report.failures == [nil])
             #expect(try target.blob("app", empty.digest) == Data())
@@ -67,7 +71,9 @@ import Testing
     }
 
     @Test func aFlippedBitNeverArrives() async throws {
-        try await withSpoiltSource({ $1.body[300_000] ^= 1; return nil }) { _, client, target, targetClient in
+        try await withSpoiltSource({
+            $1.body[300_000] ^= 1; return nil
+        }) { _, client, target, targetClient in
             let uploads = [try await upload(targetClient)]
             let error = await registryError { () throws(RegistryError) in _ = try await relay(from: client, to: uploads) }
             guard case .contentMismatch(let place, _) = error else { throw RegistryMismatch(error) }
@@ -77,7 +83,9 @@ import Testing
     }
 
     @Test func aBlobOfAnotherSizeNeverArrives() async throws {
-        try await withSpoiltSource({ $1.body += [0]; return nil }) { _, client, target, targetClient in
+        try await withSpoiltSource({
+            $1.body += [0]; return nil
+        }) { _, client, target, targetClient in
             let uploads = [try await upload(targetClient)]
             let error = await registryError { () throws(RegistryError) in _ = try await relay(from: client, to: uploads) }
             guard case .contentMismatch = error else { throw RegistryMismatch(error) }
@@ -97,7 +105,9 @@ import Testing
     }
 
     @Test(arguments: [404, 403, 500, 429]) func aSourceThatRefusesIsNamed(status: Int) async throws {
-        try await withSpoiltSource({ $1 = PeerResponse(status); return nil }) { peer, client, _, targetClient in
+        try await withSpoiltSource({
+            $1 = PeerResponse(status); return nil
+        }) { peer, client, _, targetClient in
             let uploads = [try await upload(targetClient)]
             let error = await registryError { () throws(RegistryError) in _ = try await relay(from: client, to: uploads) }
             #expect(error?.answer?.status == status)
@@ -159,7 +169,9 @@ import Testing
     @Test func aTargetThatCanNotBeLoggedInToDoesNotStopTheOther() async throws {
         let tokens = Countdown(1)
         let large = SampleImage.bytes("large", count: 6_000_000)
-        try await withSpoiltSource({ $1.body = Array(large); return nil }) { _, client, good, goodClient in
+        try await withSpoiltSource({
+            $1.body = Array(large); return nil
+        }) { _, client, good, goodClient in
             try await withPeer({ request in
                 if request.path == "/token" {
                     return .answer(tokens.next() > 0 ? PeerResponse(200, json: #"{"token":"t","expires_in":10}"#) : PeerResponse(403))

@@ -116,10 +116,12 @@ import Testing
     /// A tag's write may not begin after its deadline, however long it stood in the queue.
     @Test func theTimeInTheQueueCounts() async throws {
         let held = Gate()
-        try await withPeer({ request in
-            if request.method == "HEAD" { held.wait() }
-            return .answer(PeerResponse(201))
-        }, { $0.concurrency = 1 }) { peer, client in
+        try await withPeer(
+            { request in
+                if request.method == "HEAD" { held.wait() }
+                return .answer(PeerResponse(201))
+            }, { $0.concurrency = 1 }
+        ) { peer, client in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { _ = try await client.headBlob(app, manifest.digest) }
                 try await eventually("a request") { !peer.requests.isEmpty }

@@ -54,11 +54,14 @@ import Testing
     }
 
     @Test func aClientCertificateIsShown() async throws {
-        try await withSecureRegistry(asksForCertificate: true, { endpoint, authority in
-            endpoint.connection.tls = TLSSettings(
-                caFile: authority.path("ca.pem"), clientCertificateFile: authority.path("client.pem"),
-                clientKeyFile: authority.path("client.key"))
-        }) { try await roundTrip($0) }
+        try await withSecureRegistry(
+            asksForCertificate: true,
+            { endpoint, authority in
+                endpoint.connection.tls = TLSSettings(
+                    caFile: authority.path("ca.pem"), clientCertificateFile: authority.path("client.pem"),
+                    clientKeyFile: authority.path("client.key"))
+            }
+        ) { try await roundTrip($0) }
     }
 
     @Test func withoutAClientCertificateNobodyGetsIn() async throws {
@@ -83,10 +86,13 @@ import Testing
         defer { proxy.stop() }
         let address = try HTTPURL(parsing: "http://registry.invalid")
         let settings = try ProxySettings(parsing: "http://\(proxy.host)")
-        try await withClient(of: 1, {
-            $0.url = address
-            $0.connection.proxy = settings
-        }) { try await roundTrip($0) }
+        try await withClient(
+            of: 1,
+            {
+                $0.url = address
+                $0.connection.proxy = settings
+            }
+        ) { try await roundTrip($0) }
         #expect(proxy.requests.allSatisfy { $0["host"] == "registry.invalid" })
     }
 }

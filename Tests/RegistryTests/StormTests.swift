@@ -29,16 +29,18 @@ import Testing
         let places = 8
         let arrivals = Mutex<[ContinuousClock.Instant]>([])
         let underWay = Gate()
-        try await withPeer({ _ in
-            let number = arrivals.withLock { times in
-                times.append(.now)
-                return times.count
-            }
-            guard number <= places else { return .answer(PeerResponse(200, ["Content-Length": "5"])) }
-            if number == places { underWay.open() }
-            underWay.wait()
-            return .answer(PeerResponse(status, ["Retry-After": form.text]))
-        }, { $0.concurrency = places }) { _, client in
+        try await withPeer(
+            { _ in
+                let number = arrivals.withLock { times in
+                    times.append(.now)
+                    return times.count
+                }
+                guard number <= places else { return .answer(PeerResponse(200, ["Content-Length": "5"])) }
+                if number == places { underWay.open() }
+                underWay.wait()
+                return .answer(PeerResponse(status, ["Retry-After": form.text]))
+            }, { $0.concurrency = places }
+        ) { _, client in
             let repository = try RepositoryName.of("app")
             try await withThrowingTaskGroup(of: Int64?.self) { group in
                 for _ in 0..<100 { group.addTask { try await client.headBlob(repository, Self.digest) } }

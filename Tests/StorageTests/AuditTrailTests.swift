@@ -66,7 +66,8 @@ import Testing
         }
         await #expect(throws: (any Error).self) {
             try await fixture.pool.execute(
-                "INSERT INTO audit_entries (occurred_at, id, canonical, leaf_hash) VALUES (timestamptz 'epoch' + \(entry.timeMicros) * interval '1 microsecond', \(entry.id), \(entry.canonicalText), \(Array(repeating: UInt8(1), count: 32)))")
+                "INSERT INTO audit_entries (occurred_at, id, canonical, leaf_hash) VALUES (timestamptz 'epoch' + \(entry.timeMicros) * interval '1 microsecond', \(entry.id), \(entry.canonicalText), \(Array(repeating: UInt8(1), count: 32)))"
+            )
         }
     }
 
@@ -89,7 +90,9 @@ import Testing
     /// Rewriting the stored frontier does not get our signature over a rewritten end.
     @Test func aRewrittenFrontierIsNotSigned() async throws {
         let fixture = try await filled()
-        try await fixture.asSuperuser("ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL; UPDATE audit_checkpoints SET frontier = set_byte(frontier, 20, 1 # get_byte(frontier, 20)), at = now() - interval '1 minute'")
+        try await fixture.asSuperuser(
+            "ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL; UPDATE audit_checkpoints SET frontier = set_byte(frontier, 20, 1 # get_byte(frontier, 20)), at = now() - interval '1 minute'"
+        )
         try await fixture.trail.append(try fixture.entry("test.later"))
         await #expect(throws: StoreError.self) { try await fixture.trail.sequence(signer: fixture.signer) }
         #expect(try await fixture.asSuperuser("SELECT count(*) FROM audit_checkpoints").last == "1")
@@ -102,7 +105,7 @@ import Testing
         do {
             try await fixture.create(promotion)
             Issue.record("a promotion was made without its audit entry")
-        } catch StoreError.auditUnavailable { }
+        } catch StoreError.auditUnavailable {}
         #expect(try await fixture.store.promotion(promotion.id) == nil)
         #expect(try await fixture.queue.depth().available == 0)
     }
@@ -114,7 +117,7 @@ import Testing
         do {
             try await fixture.trail.append(far)
             Issue.record("an entry without a partition was written")
-        } catch StoreError.auditUnavailable { }
+        } catch StoreError.auditUnavailable {}
     }
 
     @Test func exportsWhatBothVerifiersAccept() async throws {

@@ -38,33 +38,47 @@ import Transfer
         Kind("the same layer twice", .artifact(config: config, layers: ["a", "b", "a"].map { SampleLayer(layer, bytes($0)) })),
         Kind("configuration and layer are the empty descriptor", .artifact(type: "application/vnd.example.note", layers: [empty])),
         Kind("no layers", .artifact(type: "application/vnd.example.note", layers: [])),
-        Kind("empty descriptor with inline data", .written(
-            #"{"schemaVersion":2,"mediaType":"\#(MediaType.ociManifest)","artifactType":"application/vnd.example.note","#
-                + #""config":\#(descriptor(empty.bytes, empty.mediaType, members: inline)),"layers":[\#(descriptor(empty.bytes, empty.mediaType, members: inline))]}"#,
-            blobs: [empty.bytes])),
+        Kind(
+            "empty descriptor with inline data",
+            .written(
+                #"{"schemaVersion":2,"mediaType":"\#(MediaType.ociManifest)","artifactType":"application/vnd.example.note","#
+                    + #""config":\#(descriptor(empty.bytes, empty.mediaType, members: inline)),"layers":[\#(descriptor(empty.bytes, empty.mediaType, members: inline))]}"#,
+                blobs: [empty.bytes])),
         Kind("zstd layers", .artifact(config: config, layers: ["a", "b"].map { SampleLayer(layer + "+zstd", Data([0x28, 0xB5, 0x2F, 0xFD]) + bytes($0)) })),
-        Kind("Helm chart", .artifact(
-            config: SampleLayer("application/vnd.cncf.helm.config.v1+json", Data(#"{"name":"chart","version":"1.0.0","apiVersion":"v2"}"#.utf8)),
-            layers: [
-                SampleLayer("application/vnd.cncf.helm.chart.content.v1.tar+gzip", bytes("chart")),
-                SampleLayer("application/vnd.cncf.helm.chart.provenance.v1.prov", Data("-----BEGIN PGP SIGNED MESSAGE-----".utf8)),
-            ], annotations: ["org.opencontainers.image.title": "chart"])),
-        Kind("WASM", .artifact(
-            config: SampleLayer("application/vnd.wasm.config.v0+json", Data(#"{"os":"wasip2","architecture":"wasm"}"#.utf8)),
-            layers: [SampleLayer("application/wasm", Data([0x00, 0x61, 0x73, 0x6D]) + bytes("wasm"))])),
-        Kind("media types that nobody knows", .artifact(
-            type: "application/vnd.nobody.thing.v9", config: SampleLayer("application/x-config", Data("not JSON \u{0}".utf8)),
-            layers: [SampleLayer("video/mp4", bytes("film")), SampleLayer("text/plain;charset=utf-8", Data("words".utf8))])),
-        Kind("an index of artifacts, nested", .index([
-            .index([.artifact(type: "application/vnd.example.a", layers: [SampleLayer("text/plain", Data("a".utf8))])]), .single("image"),
-        ])),
+        Kind(
+            "Helm chart",
+            .artifact(
+                config: SampleLayer("application/vnd.cncf.helm.config.v1+json", Data(#"{"name":"chart","version":"1.0.0","apiVersion":"v2"}"#.utf8)),
+                layers: [
+                    SampleLayer("application/vnd.cncf.helm.chart.content.v1.tar+gzip", bytes("chart")),
+                    SampleLayer("application/vnd.cncf.helm.chart.provenance.v1.prov", Data("-----BEGIN PGP SIGNED MESSAGE-----".utf8)),
+                ], annotations: ["org.opencontainers.image.title": "chart"])),
+        Kind(
+            "WASM",
+            .artifact(
+                config: SampleLayer("application/vnd.wasm.config.v0+json", Data(#"{"os":"wasip2","architecture":"wasm"}"#.utf8)),
+                layers: [SampleLayer("application/wasm", Data([0x00, 0x61, 0x73, 0x6D]) + bytes("wasm"))])),
+        Kind(
+            "media types that nobody knows",
+            .artifact(
+                type: "application/vnd.nobody.thing.v9", config: SampleLayer("application/x-config", Data("not JSON \u{0}".utf8)),
+                layers: [SampleLayer("video/mp4", bytes("film")), SampleLayer("text/plain;charset=utf-8", Data("words".utf8))])),
+        Kind(
+            "an index of artifacts, nested",
+            .index([
+                .index([.artifact(type: "application/vnd.example.a", layers: [SampleLayer("text/plain", Data("a".utf8))])]), .single("image"),
+            ])),
         Kind("BuildKit cache: an index without platforms", .index(of: [(.artifact(config: config, layers: [SampleLayer(layer + "+gzip", bytes("cache"))]), "")])),
-        Kind("a manifest that does not name its kind, with spaces and members of its own", .written(
-            "{\n  \"layers\" : [ \(descriptor(bytes("a"), layer)) ],\n  \"config\":\(descriptor(config.bytes, config.mediaType)),"
-                + " \"future\": {\"x\": [1.50, null, \"ü\\u00fc\"]},\n  \"schemaVersion\": 2 }\n",
-            blobs: [config.bytes, bytes("a")])),
-        Kind("a subject that is nowhere", .artifact(
-            type: "application/vnd.example.signature", about: SampleImage.single("absent").document, layers: [SampleLayer("text/plain", Data("signed".utf8))])),
+        Kind(
+            "a manifest that does not name its kind, with spaces and members of its own",
+            .written(
+                "{\n  \"layers\" : [ \(descriptor(bytes("a"), layer)) ],\n  \"config\":\(descriptor(config.bytes, config.mediaType)),"
+                    + " \"future\": {\"x\": [1.50, null, \"ü\\u00fc\"]},\n  \"schemaVersion\": 2 }\n",
+                blobs: [config.bytes, bytes("a")])),
+        Kind(
+            "a subject that is nowhere",
+            .artifact(
+                type: "application/vnd.example.signature", about: SampleImage.single("absent").document, layers: [SampleLayer("text/plain", Data("signed".utf8))])),
     ]
 
     @Test(arguments: kinds) func arrivesAsItIs(kind: Kind) async throws {

@@ -154,10 +154,13 @@ import Transfer
 
     /// The blob is stored, but the answer gets lost, or says that somebody else was faster: a look decides.
     @Test(arguments: [nil, 500, 400, 409]) func aLookDecidesWhereTheAnswerIsInDoubt(status: Int?) async throws {
-        try await copying(Self.one, spoiling: 1, { request, pass in
-            _ = try pass(request)
-            return status.map { .answer(PeerResponse($0)) } ?? .drop
-        }) { _, registry, proxy, error in
+        try await copying(
+            Self.one, spoiling: 1,
+            { request, pass in
+                _ = try pass(request)
+                return status.map { .answer(PeerResponse($0)) } ?? .drop
+            }
+        ) { _, registry, proxy, error in
             #expect(error == nil)
             let isWhole = try registry.holds(Self.one, in: "app")
             #expect(isWhole)

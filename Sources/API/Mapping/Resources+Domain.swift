@@ -30,7 +30,8 @@ extension TallyResource {
 extension ReportResource {
     init(_ report: CopyReport) {
         self.init(
-            targets: report.targets.map(TargetReportResource.init), decisionRequests: report.decisionRequests, sourceRequests: report.sourceRequests, sourceBytes: report.sourceBytes,
+            targets: report.targets.map(TargetReportResource.init), decisionRequests: report.decisionRequests, sourceRequests: report.sourceRequests,
+            sourceBytes: report.sourceBytes,
             totalRequests: report.totalRequests, seconds: report.seconds, referrers: report.referrers, remarks: report.remarks)
     }
 }

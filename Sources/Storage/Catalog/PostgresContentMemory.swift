@@ -100,8 +100,10 @@ public struct PostgresContentMemory: Sendable {
         server: String, repository: RepositoryName, manifests: [Digest], blobs: [Digest]
     ) async throws(StoreError) -> (manifests: Set<Digest>, blobs: Set<Digest>) {
         try await storing {
-            guard let place = try await pool.query(
-                "SELECT r.id FROM repositories r JOIN registries g ON g.id = r.registry_id WHERE g.url = \(server) AND r.name = \(repository.description)").first
+            guard
+                let place = try await pool.query(
+                    "SELECT r.id FROM repositories r JOIN registries g ON g.id = r.registry_id WHERE g.url = \(server) AND r.name = \(repository.description)"
+                ).first
             else { return ([], []) }
             let id = try place.decode("id", as: Int64.self)
             let manifestDigests = manifests.map(\.stored)

@@ -113,7 +113,9 @@ enum Output {
         }
         if let count = report.referrers, count > 0 { line("with it    \(count) signatures, SBOMs or attestations") }
         for remark in report.remarks ?? [] { line("remark     \(remark)") }
-        line("cost       \(report.totalRequests) requests (\(report.decisionRequests.values.reduce(0, +)) to decide), \(bytes(report.sourceBytes)) read from the source, \(String(format: "%.2f", report.seconds)) s")
+        line(
+            "cost       \(report.totalRequests) requests (\(report.decisionRequests.values.reduce(0, +)) to decide), \(bytes(report.sourceBytes)) read from the source, \(String(format: "%.2f", report.seconds)) s"
+        )
     }
 
     private static func tally(_ tally: TallyResource) -> String { "\(tally.blobs) (\(bytes(tally.bytes)))" }

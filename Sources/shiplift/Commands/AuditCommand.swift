@@ -78,7 +78,9 @@ struct Audit: AsyncParsableCommand {
         func run() async throws {
             let data = try await service.client().send(.get, "/v1/audit/verification", timeout: .seconds(3600))
             let result = try APIJSON.decoder().decode(AuditVerificationResource.self, from: data)
-            if service.isJSON { try Output.json(result) } else if result.intact {
+            if service.isJSON {
+                try Output.json(result)
+            } else if result.intact {
                 Output.line("the audit log is intact: \(result.size ?? 0) entries, \(result.checkpoints ?? 0) signed checkpoints, root \(result.root ?? "")")
             } else {
                 Output.line("THE AUDIT LOG WAS CHANGED: \(result.finding ?? "")")

@@ -63,11 +63,15 @@ struct Promote: AsyncParsableCommand {
 
     private func show(_ client: APIClient, _ body: PromotionRequestBody) async throws {
         let result: DryRunResource = try await client.post("/v1/promotions", body)
-        if service.isJSON { try Output.json(result) } else {
+        if service.isJSON {
+            try Output.json(result)
+        } else {
             Output.line("\(result.image)@\(result.digest)  \(result.from) → \(result.to): would be \(result.decision.outcome == "allow" ? "allowed" : "denied")")
             for gate in result.decision.gates { Output.line("  \(gate.outcome == "allow" ? "✓" : "✗") \(gate.gate): \(gate.reason)  (\(gate.source))") }
             for step in result.steps ?? [] {
-                Output.line("  \(step.action.padding(toLength: 8, withPad: " ", startingAt: 0))\(step.registry)  \(Output.short(step.digest))  \(Output.bytes(step.size))\(step.detail.map { "  " + $0 } ?? "")")
+                Output.line(
+                    "  \(step.action.padding(toLength: 8, withPad: " ", startingAt: 0))\(step.registry)  \(Output.short(step.digest))  \(Output.bytes(step.size))\(step.detail.map { "  " + $0 } ?? "")"
+                )
             }
         }
         if result.decision.outcome != "allow" { throw result.decision.outcome == "wait" ? ExitStatus.pending : ExitStatus.denied }

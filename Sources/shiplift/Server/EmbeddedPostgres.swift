@@ -134,7 +134,9 @@ struct EmbeddedPostgres {
                 try await admin.execute(script: "CREATE ROLE \(role) \(rights)")
             }
         }
-        if try await admin.query("SELECT 1 AS one FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles u ON u.oid = m.member WHERE r.rolname = 'shiplift_app' AND u.rolname = 'shiplift_owner'").isEmpty {
+        if try await admin.query(
+            "SELECT 1 AS one FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles u ON u.oid = m.member WHERE r.rolname = 'shiplift_app' AND u.rolname = 'shiplift_owner'"
+        ).isEmpty {
             try await admin.execute(script: "GRANT shiplift_app, shiplift_reader TO shiplift_owner")
         }
         if try await admin.query("SELECT 1 AS one FROM pg_database WHERE datname = \(Self.database)").isEmpty {

@@ -14,7 +14,9 @@ struct JSONLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        var line = ["time": Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)), "level": event.level.rawValue, "message": "\(event.message)", "logger": label]
+        var line = [
+            "time": Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)), "level": event.level.rawValue, "message": "\(event.message)", "logger": label,
+        ]
         for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { _, new in new }) { line[key] = "\(value)" }
         // A dictionary of strings always encodes; where it does not, the message still gets out.
         let bytes: Data

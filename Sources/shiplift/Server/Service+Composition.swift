@@ -123,7 +123,8 @@ struct ShipliftService {
         let memory = StoredTransferMemory(content: content, claims: PostgresUploadClaims(pool: hintPool))
         let sites = RegistrySites(http: http, logger: logger)
         let (recent, absent) = (RecentSightings(), AbsentTags())
-        let registries = LiveImageRegistries(sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, logger: logger)
+        let registries = LiveImageRegistries(
+            sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, logger: logger)
         let transfer = EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent, absent: absent)
         let store = PostgresPromotionStore(pool: pool)
         let queue = PostgresWorkQueue(

@@ -35,7 +35,9 @@ struct HTTPProxying: Sendable {
         default: break
         }
         let upstream: Socket
-        if let server { upstream = server } else {
+        if let server {
+            upstream = server
+        } else {
             upstream = try Socket.connect(to: proxy.target)
             guard proxy.connections.add(upstream) else { return false }
             server = upstream

@@ -101,7 +101,9 @@ struct ClosureGatheringTests {
         #expect(throws: TransferError.closure(subject: image.digest, reason: "its referrers have more than 2 manifests")) { try fill { $0.manifests = 2 } }
         #expect(throws: TransferError.self) { try fill { $0.manifestBytes = signatures[0].document.bytes.count * 2 } }
         #expect(throws: TransferError.self) { try fill { $0.subjects = 2 } }
-        try fill { $0.perSubject = 3; $0.manifests = 3 }
+        try fill {
+            $0.perSubject = 3; $0.manifests = 3
+        }
         // What is not selected does not count.
         try fill({ $0.perSubject = 0 }, .types([try #require(ArtifactTypePattern("application/other"))]))
     }

@@ -40,10 +40,11 @@ struct SignedImage {
 extension SampleImage {
     /// The list of a subject's referrers as clients keep it, where there is no API.
     static func referrersIndex(of artifacts: [SampleImage]) -> SampleImage {
-        .index(of: artifacts.map { artifact in
-            let manifest = try? Manifest(bytes: artifact.document.bytes, servedAs: nil, expected: nil)
-            return (artifact, #","artifactType":"\#(manifest?.artifactType ?? "")","annotations":{"listed":"yes"}"#)
-        })
+        .index(
+            of: artifacts.map { artifact in
+                let manifest = try? Manifest(bytes: artifact.document.bytes, servedAs: nil, expected: nil)
+                return (artifact, #","artifactType":"\#(manifest?.artifactType ?? "")","annotations":{"listed":"yes"}"#)
+            })
     }
 }
 
