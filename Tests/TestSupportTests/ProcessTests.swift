@@ -23,4 +23,18 @@ import Testing
     @Test func waitingEnds() async throws {
         await #expect(throws: HarnessError.self) { try await eventually("never", within: .milliseconds(50)) { false } }
     }
+
+    /// What we close is closed: a process that was started in between holds none of our descriptors.
+    @Test func aStartedProcessInheritsNothing() async throws {
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        let logs = try TemporaryFolder()
+        let child = try ChildProcess("sleep", ["20"], environment: [:], logs: logs, name: "sleep")
+        close(ends[1])
+        var state = pollfd(fd: ends[0], events: Int16(POLLIN), revents: 0)
+        #expect(poll(&state, 1, 5_000) == 1 && state.revents & Int16(POLLHUP) != 0)
+        close(ends[0])
+        try child.stop(with: SIGKILL)
+        logs.remove()
+    }
 }

@@ -12,6 +12,10 @@ struct Launch: Sendable {
     /// Held while a descriptor is open that a new process would inherit by mistake.
     static let inheritance = Mutex(())
 
+    private typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+    /// glibc 2.34 has it, its Swift module does not show it.
+    private static let closeFrom = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map { unsafeBitCast($0, to: CloseFrom.self) }
+
     /// Where programs are looked for.
     static func find(_ name: String) throws -> String {
         if name.contains("/") { return name }
@@ -28,6 +32,10 @@ struct Launch: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, standardOutput, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, standardError, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+        // Nothing of ours goes with it: a connection that somebody else holds as well does not end when we close it.
+        guard let closeFrom = Self.closeFrom, closeFrom(&actions, 3) == 0 else {
+            throw HarnessError.socket(operation: "closing of inherited descriptors", code: ENOSYS)
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
