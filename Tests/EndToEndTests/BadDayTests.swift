@@ -136,6 +136,26 @@ import Testing
         try await service.terminate()
     }
 
+    /// More is not accepted than may wait; what was accepted is done, and the refused one may come again.
+    @Test func aFullQueueIsSaidSoAndLosesNothing() async throws {
+        let lift = try await Lift.make(settings: ["SHIPLIFT_CONCURRENCY": "1", "SHIPLIFT_QUEUE_LIMIT": "1"])
+        for number in 1...3 {
+            try await lift.shared.push(try ImageFixture.image(labels: Lift.labels, seed: UInt64(number)), to: "dev/shop/api", tag: "1.0.\(number)")
+        }
+        lift.toStaging.add(FaultRule(.hold, methods: ["POST"], times: 1))
+        let service = try await lift.start()
+        let running = try await lift.request("shop/api:1.0.1", from: "dev", to: "staging")
+        try await eventually("the first to be under way") { lift.toStaging.held > 0 }
+        let waiting = try await lift.request("shop/api:1.0.2", from: "dev", to: "staging")
+        let refused = try await lift.command("promote", "shop/api:1.0.3", "--from", "dev", "--to", "staging")
+        #expect(refused.status == .exited(4))
+        #expect(refused.errors.contains("1 promotions wait, the limit is 1"), "\(refused.errors)")
+        lift.toStaging.release()
+        for promotion in [running, waiting] { #expect(try await lift.end(of: promotion.id).state == "succeeded") }
+        #expect(try await lift.promote("shop/api:1.0.3", from: "dev", to: "staging").state == "succeeded")
+        try await service.terminate()
+    }
+
     @Test func anImmutableTagIsNeverMoved() async throws {
         let lift = try await Lift.make()
         let first = try ImageFixture.image(labels: Lift.labels, seed: 1)
