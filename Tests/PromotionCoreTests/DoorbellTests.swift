@@ -3,14 +3,14 @@ import PromotionCore
 import Testing
 
 /// Waiting for something to change.
-@Suite(.timeLimit(.minutes(1))) struct DoorbellTests {
+@Suite(.timeLimit(.minutes(10))) struct DoorbellTests {
     @Test func aRingBeforeTheWaitIsNotLost() async {
         let bell = Doorbell()
         bell.ring()
         bell.ring()
         let began = ContinuousClock.now
-        await bell.next(within: .seconds(20))
-        #expect(began.duration(to: .now) < .seconds(10))
+        await bell.next(within: .seconds(300))
+        #expect(began.duration(to: .now) < .seconds(200))
     }
 
     /// Wait after wait really waits: a waiter that returns at once would ask the database thousands of times a second.
@@ -31,10 +31,10 @@ import Testing
             let began = ContinuousClock.now
             await bell.next(within: .milliseconds(50))
             #expect(began.duration(to: .now) >= .milliseconds(50))
-            async let woken: Void = bell.next(within: .seconds(20))
+            async let woken: Void = bell.next(within: .seconds(300))
             changes.note(mine)
             await woken
-            #expect(began.duration(to: .now) < .seconds(10))
+            #expect(began.duration(to: .now) < .seconds(200))
         }
     }
 }
