@@ -18,7 +18,7 @@ final class AbsentTags: Sendable {
     }
 
     private struct Listing {
-        let tags: Set<Tag>
+        var tags: Set<Tag>
         let at: ContinuousClock.Instant
     }
 
@@ -44,6 +44,13 @@ final class AbsentTags: Sendable {
             case .read: await read(key, site, meter)
             case .wait: await wait(key)
             }
+        }
+    }
+
+    /// A tag was written: a list that was read before does not know it.
+    func note(_ tag: Tag, at site: Site) {
+        states.withLock { states in
+            _ = states[Key(server: site.server, repository: site.repository)]?.listing?.tags.insert(tag)
         }
     }
 

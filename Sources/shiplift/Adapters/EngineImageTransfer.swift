@@ -119,6 +119,7 @@ struct EngineImageTransfer: ImageTransfer {
                     throw PromotionFailure(error)
                 }
                 recent.note(.tag(tag), .names(order.digest), at: site)
+                absent.note(tag, at: site)
                 moves.append(
                     TagMove(
                         target: TargetRepository(registry: site.registry, repository: site.repository), tag: tag, previous: write.previous,

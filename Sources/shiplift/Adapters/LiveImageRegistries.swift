@@ -139,7 +139,9 @@ struct LiveImageRegistries: ImageRegistries {
             defer { tally.add(meter.requests) }
             do throws(RegistryError) {
                 let began = ContinuousClock.now
-                let isAbsent = await absent.contains(tag, at: site, meter: meter)
+                // A list may be older than our own last write: of a tag that we know to name something, the registry is asked.
+                let isListedAbsent = await absent.contains(tag, at: site, meter: meter)
+                let isAbsent = if isListedAbsent { await !isKept(tag, definition, site) } else { false }
                 let head = isAbsent ? nil : try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
                 try await noteTag(.tag(tag), head?.digest, image, environment, definition, site)
                 recent.note(.tag(tag), TagSighting(head?.digest), at: site, when: began)
