@@ -146,7 +146,8 @@ struct SchemaTests {
 
     /// What both must refuse: the schema as it is written, the decoder as it reads.
     @Test(arguments: [
-        ("policy", "gates: [{ soak: { for: 1h }, size: { max: 1GB } }]"), ("policy", "gates: [{}]"), ("policy", "gates: { soak: { for: 1h } }"),
+        ("policy", "gates: [{ soak: { for: 1h }, size: { max: 1GB } }]"), ("policy", "gates: [{}]"), ("policy", "referrers: some"),
+        ("policy", "referrers: [\"a b\"]"), ("policy", "gates: { soak: { for: 1h } }"),
         ("environments", "environments: [{ name: a, registries: { url: \"https://a\" } }]"), ("policy", "gates: []"),
         ("policy", "gates: [{ name: a }]"), ("policy", "mode: maybe"),
         ("policy", "gates: [{ soak: { for: long } }]"), ("policy", "gates: [{ size: { max: 5 } }]"),
@@ -189,6 +190,7 @@ struct SchemaTests {
         let place = SchemaPlace("policy", "", "@")
         let everything = """
             description: all of it
+            referrers: [application/spdx+json, "application/vnd.dev.*"]
             mode: warn
             tags: { semver: ^1, prerelease: false, patterns: "1.*", exclude: [1.4], target: [1.4, "{tag}"], existing: same-digest }
             platforms: { require: linux/amd64, others: forbidden }
