@@ -33,7 +33,7 @@ import Testing
     private func evidence(_ members: String) -> String { #"{"digest":"\#(Self.digest)","kind":"tests","result":"passed"\#(members)}"# }
 
     @Test func evidenceIsKeptAsItWasGiven() async throws {
-        let answer = try await send(.post, "/v1/evidence", evidence(#","image":"shop/api","details":{"run":17,"ok":true,"list":[1.5,null]},"url":"https://ci.example.test/1"#))
+        let answer = try await send(.post, "/v1/evidence", evidence(#","image":"shop/api","details":{"run":17,"ok":true,"list":[1.5,null]},"url":"https://ci.example.test/1""#))
         #expect(answer.status == 201)
         let posted = try APIJSON.decoder().decode(PostedResource.self, from: answer.body)
         #expect(posted.statement.details == .object(["run": .integer(17), "ok": .bool(true), "list": .array([.number(1.5), .null])]))

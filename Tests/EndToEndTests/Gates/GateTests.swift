@@ -118,7 +118,7 @@ import Testing
         try await eventually("the first approval to be seen") {
             try await admin.promotion(promotion.id).decision?.gates.contains { $0.reason.contains("1 of 2 approvals by release-managers: ada") } == true
         }
-        #expect(try await admin.promotion(promotion.id).state == "waiting")
+        _ = try await admin.waiting(promotion.id)
         let start = ContinuousClock.now
         let _: PromotionResource = try await bob.answer("POST", path + "/approve", status: 202)
         let end = try await admin.promotion(promotion.id, wait: 10)

@@ -48,7 +48,7 @@ struct StaticGate: Sendable {
                 [("1.0.0", plain, "allow", "oci"), ("2.0.0", docker, "deny", "docker")]),
             StaticGate(
                 "artifacttypes", gate: "artifactTypes", "artifactTypes: { allow: ['application/vnd.test.*'] }",
-                [("1.0.0", chart, "allow", "chart"), ("2.0.0", plain, "deny", "artifact type")]),
+                [("1.0.0", chart, "allow", "chart"), ("2.0.0", plain, "deny", "none of")]),
             StaticGate("size", "size: { max: 1MiB }", [("1.0.0", plain, "allow", "1 MiB"), ("2.0.0", large, "deny", "1 MiB")]),
             StaticGate("age", "age: { max: 30d }", [("1.0.0", described, "allow", "30d"), ("2.0.0", plain, "deny", "30d")]),
             StaticGate(
