@@ -131,4 +131,7 @@ struct FixedPolicies: PolicySource {
 struct NothingRemembered: FactStore {
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
+    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { [] }
+    func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] { [] }
+    func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] { [] }
 }

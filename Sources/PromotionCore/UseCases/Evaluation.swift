@@ -11,6 +11,10 @@ public struct EvaluationSubject: Sendable, Hashable {
     public let sourceTag: Tag?
     public let requestedTags: [Tag]
     public let requestedBy: SubjectID
+    /// The requester with claims, where they are known.
+    public let requestedAs: Identity?
+    /// `nil` where there is none yet: nobody can have said anything to it.
+    public let promotion: PromotionID?
 }
 
 /// A decision and the facts it was made on.
@@ -78,7 +82,26 @@ public struct Evaluation: Sendable {
             if let window = needs.recentPromotions {
                 facts.recentPromotions = try await memory.promotions(into: subject.to, since: environs.now().addingTimeInterval(-Double(window.seconds)))
             }
+            try await addStatements(subject, needs, &facts)
         } catch { throw PromotionFailure(.storage, "what policy asks about can't be looked up: \(error)", isTransient: true) }
+    }
+
+    /// What people and pipelines have said, beside what is already known.
+    private func addStatements(_ subject: EvaluationSubject, _ needs: FactNeeds, _ facts: inout PromotionFacts) async throws(StoreError) {
+        facts.requesterIdentity = subject.requestedAs
+        // Who may override is said by identities.
+        if needs.approvals || needs.identities {
+            let verdicts: [PromotionVerdict] =
+                if let promotion = subject.promotion { try await memory.verdicts(on: promotion) } else { [] }
+            if needs.approvals { facts.approvals = verdicts.compactMap(\.approval) }
+            facts.override = verdicts.last { $0.kind == .override }.map { OverrideFact(by: $0.by, reason: $0.comment ?? "", at: $0.at) }
+        }
+        guard !needs.evidence.isEmpty || needs.scans else { return }
+        let digests = [subject.digest] + facts.platforms.compactMap(\.digest)
+        if !needs.evidence.isEmpty {
+            facts.evidence = (facts.evidence ?? []) + (try await memory.evidence(about: digests, image: subject.image, kinds: needs.evidence))
+        }
+        if needs.scans { facts.scans = (facts.scans ?? []) + (try await memory.scans(of: digests, image: subject.image)) }
     }
 
     private func facts(_ subject: EvaluationSubject, _ artifact: ArtifactFacts, targetTags: [CurrentTag]) -> PromotionFacts {

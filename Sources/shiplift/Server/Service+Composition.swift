@@ -80,6 +80,11 @@ struct ShipliftService {
         let core = core(pool, hintPool, http, catalog, policies, database)
         let services = APIServices(
             promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, trail: trail, tokens: tokens,
+            verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            eligibility: Eligibility(
+                registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool), environs: Self.environs),
+            decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
@@ -109,6 +114,7 @@ struct ShipliftService {
     private struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
+        let statements: PostgresStatementStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
         let transfer: EngineImageTransfer
@@ -144,7 +150,7 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, queue: queue, registries: registries, transfer: transfer,
+            promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
