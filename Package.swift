@@ -81,7 +81,7 @@ let package = Package(
             name: "shiplift",
             dependencies: [
                 "API", "APIModel", "AuditLog", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
-                "Storage", "Transfer", "Worker", hummingbird, logging, lifecycle, crypto, yams,
+                "Storage", "Transfer", "Trust", "Worker", hummingbird, logging, lifecycle, crypto, yams,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
         .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
-        .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI"], swiftSettings: strict),
+        .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "Trust", "AuditLog", "OCI"], swiftSettings: strict),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Storage", logging, "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
@@ -105,6 +105,6 @@ let package = Package(
                 "API", "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, yams, .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "HummingbirdTesting", package: "hummingbird"),
             ], swiftSettings: strict),
-        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "APIModel", "OCI"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "APIModel", "OCI", crypto], swiftSettings: strict),
     ]
 )

@@ -1,5 +1,5 @@
 public import AuditLog
-import APIModel
+public import APIModel
 public import Hummingbird
 import PolicyEngine
 public import PromotionCore
@@ -14,12 +14,15 @@ public struct APIServices: Sendable {
     public var trail: any AuditTrail
     public var tokens: Tokens
     public var checkpointKeys: [CheckpointVerifier]
+    /// What statements about promotions are signed with.
+    public var statementKeys: KeysResource
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
+        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier],
+        statementKeys: KeysResource = KeysResource(keys: []), readiness: @escaping @Sendable () async -> [String: String?]
     ) {
         self.promotions = promotions
         self.store = store
@@ -29,6 +32,7 @@ public struct APIServices: Sendable {
         self.trail = trail
         self.tokens = tokens
         self.checkpointKeys = checkpointKeys
+        self.statementKeys = statementKeys
         self.readiness = readiness
     }
 }
@@ -51,6 +55,7 @@ extension APIServices {
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
+        v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
         return router
     }
 }
