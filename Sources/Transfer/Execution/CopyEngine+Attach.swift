@@ -33,14 +33,16 @@ extension CopyEngine {
         for content in contents {
             for blob in [Self.empty, content.bytes] { try await put(blob, at: site, meter) }
             let manifest = try Self.manifest(of: content, about: subject)
-            do throws(RegistryError) {
-                switch try await site.client.putManifest(manifest, to: site.repository, as: .digest(manifest.digest), meter: meter) {
-                case .stored(let named): if named == digest { indexed.insert(manifest.digest) }
-                case .missingContent(let digests, _):
-                    throw TransferError.repairExhausted(
-                        RegistryPlace(registry: site.registry, repository: site.repository, reference: manifest.digest.description), digests)
-                }
-            } catch { throw .registry(error) }
+            let answer: ManifestPut
+            do { answer = try await site.client.putManifest(manifest, to: site.repository, as: .digest(manifest.digest), meter: meter) } catch {
+                throw .registry(error)
+            }
+            switch answer {
+            case .stored(let named): if named == digest { indexed.insert(manifest.digest) }
+            case .missingContent(let digests, _):
+                throw .repairExhausted(
+                    RegistryPlace(registry: site.registry, repository: site.repository, reference: manifest.digest.description), digests)
+            }
             manifests.append(manifest)
         }
         let linker = ReferrersLinker(

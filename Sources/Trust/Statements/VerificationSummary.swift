@@ -1,5 +1,3 @@
-public import Foundation
-
 /// A SLSA verification summary (slsa.dev/verification_summary/v1), as somebody who trusts its signer reads it.
 public struct VerificationSummary: Sendable, Hashable {
     public static let predicateType = "https://slsa.dev/verification_summary/v1"

@@ -6,6 +6,7 @@ import Foundation
 import HTTPTransport
 import Hummingbird
 import Logging
+import OCI
 import PolicyEngine
 import Postgres
 import PromotionCore
