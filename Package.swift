@@ -14,6 +14,7 @@ let strict: [SwiftSetting] = [
 let wrapper: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -30,6 +31,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -46,7 +48,7 @@ let package = Package(
 
         // Registries and the copy engine.
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CLibCrypto", logging], swiftSettings: wrapper),
-        .target(name: "Registry", dependencies: ["HTTPTransport", "OCI", logging], swiftSettings: strict),
+        .target(name: "Registry", dependencies: ["HTTPTransport", "OCI", logging, metrics], swiftSettings: strict),
         .target(name: "Transfer", dependencies: ["Registry", "HTTPTransport", "OCI", logging], swiftSettings: strict),
 
         // Pure decisions.

@@ -96,8 +96,9 @@ struct BlobCopier: Sendable {
         let result: Result<Failures, TransferError>
         do throws(TransferError) { result = .success(try await send(needs)) } catch { result = .failure(error) }
         for (index, list) in needs {
-            // Whoever waits for these must find them: first the memory, then the claims.
-            do throws(TransferError) { try await runs[index].remember(in: memory) } catch { continue }
+            // Whoever waits for these must find them: first the memory, then the claims. Where the memory can't be written, they find
+            // nothing either way: sooner is better, and the run writes it down later.
+            do throws(TransferError) { try await runs[index].remember(in: memory) } catch {}
             await release(list.map(\.descriptor.digest), at: index)
         }
         return try result.get()
@@ -117,7 +118,7 @@ struct BlobCopier: Sendable {
             relaying.tracker.finished(item.descriptor)
             if item.descriptor.size >= Self.releasedAtOnce {
                 for index in item.sessions.keys where failures[index] == nil {
-                    try await runs[index].remember(in: memory)
+                    do throws(TransferError) { try await runs[index].remember(in: memory) } catch {}
                     await release([item.descriptor.digest], at: index)
                 }
             }

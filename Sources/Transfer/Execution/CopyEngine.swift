@@ -41,8 +41,7 @@ public struct CopyEngine: Sendable {
             } catch { throw .memory("\(error)") }
         }
         return CopyPlan(
-            tree: tree, source: PlanSite(server: source.server, repository: source.repository),
-            targets: targets.map { PlanSite(server: $0.server, repository: $0.repository) }, knowledge: knowledge)
+            tree: tree, source: source.planned, targets: targets.map(\.planned), knowledge: knowledge)
     }
 
     /// Brings an artifact to all targets: blobs, child manifests, the root by digest; then what refers to it, if that is asked for.

@@ -112,7 +112,7 @@ actor TargetRun {
             notePresent(blob)
             return nil
         }
-        let candidates = CopyPlan.ranked(holders, for: PlanSite(server: site.server, repository: site.repository))
+        let candidates = CopyPlan.ranked(holders, for: site.planned)
         return try await mount(blob, from: candidates)
     }
 

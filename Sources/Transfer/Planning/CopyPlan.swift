@@ -1,4 +1,5 @@
 public import OCI
+public import Registry
 
 /// What will be done to bring an artifact to its targets. A value: made without asking anybody, shown by a dry run, followed by
 /// the execution.
@@ -46,10 +47,13 @@ public struct CopyPlan: Sendable, Hashable {
 public struct PlanSite: Sendable, Hashable {
     public let server: String
     public let repository: RepositoryName
+    /// From where the server mounts.
+    public let mounts: RegistryProfile.Mount
 
-    public init(server: String, repository: RepositoryName) {
+    public init(server: String, repository: RepositoryName, mounts: RegistryProfile.Mount = .any) {
         self.server = server
         self.repository = repository
+        self.mounts = mounts
     }
 }
 
@@ -96,6 +100,7 @@ extension CopyPlan {
     ) -> BlobAction {
         if blob.mediaType.isForeignLayer { return .leave }
         if holders.contains(where: { $0.repository == target.repository }) { return .present }
+        if target.mounts == .never { return .copy }
         var candidates = holders.filter { $0.repository != target.repository }
         // The source's own repository holds it for certain.
         if source.server == target.server {
@@ -108,7 +113,9 @@ extension CopyPlan {
 
     /// The best repositories to mount from, at most ``mountCandidates``.
     static func ranked(_ holders: [BlobHolder], for target: PlanSite, from source: PlanSite? = nil) -> [RepositoryName] {
-        let sorted = holders.sorted { rank($0, target, source) > rank($1, target, source) }
+        guard target.mounts != .never else { return [] }
+        let able = holders.filter { target.mounts == .any || $0.isCommitted }
+        let sorted = able.sorted { rank($0, target, source) > rank($1, target, source) }
         return sorted.prefix(mountCandidates).map(\.repository)
     }
 
