@@ -64,6 +64,7 @@ let package = Package(
 
         // The service.
         .target(name: "APIModel", swiftSettings: strict),
+        .target(name: "Exposition", dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")], swiftSettings: strict),
         .target(
             name: "API",
             dependencies: [
@@ -76,8 +77,9 @@ let package = Package(
         .executableTarget(
             name: "shiplift",
             dependencies: [
-                "API", "APIModel", "AuditLog", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
-                "Storage", "Transfer", "Worker", hummingbird, logging, lifecycle, crypto, yams,
+                "API", "APIModel", "AuditLog", "Exposition", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
+                "Storage", "Transfer", "Worker", hummingbird, logging, metrics, lifecycle, crypto, yams,
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -94,6 +96,8 @@ let package = Package(
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Storage", logging, "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ExpositionTests", dependencies: ["Exposition", .product(name: "CoreMetrics", package: "swift-metrics")], swiftSettings: strict),
         .testTarget(
             name: "APITests",
             dependencies: [

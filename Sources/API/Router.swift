@@ -16,10 +16,26 @@ public struct APIServices: Sendable {
     public var checkpointKeys: [CheckpointVerifier]
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
+    public var directory: any RegistryDirectory
+    public var metrics: MetricsSource
+
+    /// Where the metrics come from, and who may read them.
+    public struct MetricsSource: Sendable {
+        public var access: MetricsAccess
+        public var contentType: String
+        public var render: @Sendable () async -> String
+
+        public init(access: MetricsAccess, contentType: String, render: @escaping @Sendable () async -> String) {
+            self.access = access
+            self.contentType = contentType
+            self.render = render
+        }
+    }
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
+        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?],
+        directory: any RegistryDirectory, metrics: MetricsSource
     ) {
         self.promotions = promotions
         self.store = store
@@ -30,6 +46,8 @@ public struct APIServices: Sendable {
         self.tokens = tokens
         self.checkpointKeys = checkpointKeys
         self.readiness = readiness
+        self.directory = directory
+        self.metrics = metrics
     }
 }
 
@@ -46,11 +64,13 @@ extension APIServices {
             return try Response.json(
                 HealthResource(status: isReady ? "ok" : "unavailable", checks: checks.mapValues { $0 ?? "ok" }), status: isReady ? .ok : .serviceUnavailable)
         }
+        MetricsRoute(tokens: tokens, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
+        RegistryRoutes(directory: directory).add(to: v1)
         return router
     }
 }

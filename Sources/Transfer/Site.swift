@@ -19,7 +19,7 @@ public struct Site: Sendable {
     public var registryKey: String { "\(registry) \(server)" }
 
     /// The place as plans are made for it.
-    var planned: PlanSite { PlanSite(server: server, repository: repository, mounts: client.profile.mount ?? .any) }
+    var planned: PlanSite { PlanSite(server: server, repository: repository, mounts: client.profile.mount ?? .any, mountsFromElsewhere: client.profile.origin == true) }
 
     func isSamePlace(as other: Site) -> Bool { server == other.server && repository == other.repository }
 }

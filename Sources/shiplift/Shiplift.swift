@@ -23,7 +23,7 @@ struct Shiplift: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Images.self, Tags.self, Where.self,
-            Environments.self, Audit.self, PolicyCommand.self, TokenCommand.self,
+            Environments.self, RegistryCommand.self, Audit.self, PolicyCommand.self, TokenCommand.self,
         ])
 
     /// Parses, runs, and turns errors into the documented exit status.

@@ -6,7 +6,7 @@ import PolicyEngine
 import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
-struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource {
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, RegistryDirectory {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
 
@@ -78,10 +78,24 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
         do { return try PolicySet(files: files, commit: nil) } catch { throw PromotionFailure(.configuration, "\(error)") }
     }
     func refused() async -> [PolicyDiagnostic] { [] }
+    func registries() async throws(PromotionFailure) -> [RegistryState] {
+        guard let environment = EnvironmentName(parsing: "dev") else { return [] }
+        var state = RegistryState(
+            name: "dev", environment: environment, url: "https://dev.example.test", repository: "{image}", concurrency: 32, allowance: 8, bandwidth: nil)
+        state.traits = [RegistryTrait(name: "mount", value: "any", source: .probed)]
+        state.rateLimit = RegistryState.RateLimit(limit: 100, remaining: 3, windowSeconds: 21_600, seenAt: Date(timeIntervalSince1970: 1_800_000_000))
+        return [state]
+    }
+    func probe(
+        _ name: String, by actor: SubjectID, authentication: AuditActor.Authentication, requestID: RequestID?
+    ) async throws(PromotionFailure) -> RegistryState? {
+        if name == "down" { throw PromotionFailure(.registryUnavailable, "no answer", registry: name, isTransient: true) }
+        return try await registries().first { $0.name == name }
+    }
 }
 
 enum StubServices {
-    static func make(grant: Grant? = nil, secret: APITokenSecret? = nil) -> APIServices {
+    static func make(grant: Grant? = nil, secret: APITokenSecret? = nil, metrics: MetricsAccess = .loopback) -> APIServices {
         var stub = UnreachableStore()
         if let grant, let secret {
             stub.known = (
@@ -93,6 +107,7 @@ enum StubServices {
         return APIServices(
             promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs), store: stub,
             catalog: stub, registries: stub, policies: stub, trail: stub, tokens: Tokens(store: stub, environs: environs), checkpointKeys: [],
-            readiness: { ["database": "down"] })
+            readiness: { ["database": "down"] }, directory: stub,
+            metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" })
     }
 }

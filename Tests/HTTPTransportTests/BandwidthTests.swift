@@ -12,7 +12,7 @@ import Testing
         quickSettings { $0.bandwidth = BandwidthLimit(name: name, bytesPerSecond: rate) }
     }
 
-    private func seconds(_ body: () async throws -> Void) async rethrows -> Double {
+    private func seconds(_ body: () async throws -> Void) async throws -> Double {
         let began = ContinuousClock.now
         try await body()
         return began.duration(to: .now) / .seconds(1)
@@ -49,7 +49,10 @@ import Testing
                     var request = try relayRequest(blob, from: from, to: [to])
                     request.sourceSettings = Self.limited()
                     request.targets[0].settings = Self.limited()
-                    let took = try await seconds { #expect(try await client.relay(request).report?.targets[0]?.status == 201) }
+                    let took = try await seconds { [request] in
+                        let status = try await client.relay(request).report?.targets[0]?.status
+                        #expect(status == 201)
+                    }
                     #expect((1.6...2.4).contains(took), "3 MiB twice at 3 MiB/s took \(took) s")
                 }
             }
@@ -66,7 +69,10 @@ import Testing
                             for name in ["one", "two"] {
                                 var request = try relayRequest(blob, from: from, to: [to])
                                 request.targets[0].settings = Self.limited(name)
-                                group.addTask { [request] in #expect(try await client.relay(request).report?.targets[0]?.status == 201) }
+                                group.addTask { [request] in
+                                    let status = try await client.relay(request).report?.targets[0]?.status
+                                    #expect(status == 201)
+                                }
                             }
                             try await group.waitForAll()
                         }
@@ -113,7 +119,10 @@ import Testing
                     request.targets[0].settings.stallTimeout = .milliseconds(300)
                     request.sourceSettings.stallTimeout = .milliseconds(300)
                     request.targets[0].settings.bandwidth = BandwidthLimit(name: "slow", bytesPerSecond: 100_000)
-                    let took = try await seconds { #expect(try await client.relay(request).report?.targets[0]?.status == 201) }
+                    let took = try await seconds { [request] in
+                        let status = try await client.relay(request).report?.targets[0]?.status
+                        #expect(status == 201)
+                    }
                     #expect((1.6...2.4).contains(took), "200,000 bytes at 100,000/s took \(took) s")
                 }
             }

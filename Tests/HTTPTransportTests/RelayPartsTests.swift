@@ -31,7 +31,7 @@ import Testing
     }
 
     private func inParts(of size: Int64, _ blob: Blob, to server: ScriptedServer, offset: Int64 = 0) throws -> RelayTarget {
-        func range(_ from: Int64, _ bytes: Int64) -> String { "\(from)-\(from + bytes - 1)" }
+        @Sendable func range(_ from: Int64, _ bytes: Int64) -> String { "\(from)-\(from + bytes - 1)" }
         let rest = Int64(blob.bytes.count) - offset
         let first = HTTPRequest(.patch, try server.url("/upload/0"), fields: try HTTPFields(["Content-Range": range(offset, min(size, rest))]))
         return RelayTarget(
@@ -138,7 +138,7 @@ import Testing
         }
         #expect(parts.all.flatMap(\.bytes) == Array(blob.bytes[held...]))
         let range = reads.all.last?["range"].flatMap { Int($0.dropFirst(6).dropLast()) }
-        if held < 1 << 20 { #expect(range == nil) } else { #expect(try #require(range) <= held && #require(range) >= 1 << 20) }
+        if held < 1 << 20 { #expect(range == nil) } else { #expect((1 << 20...held).contains(range ?? 0)) }
     }
 
     /// What the source holds has changed since: whether it says so or not, nothing completes.

@@ -57,17 +57,26 @@ extension RegistryClient {
     }
 
     /// Asks the registry to make a blob of one repository available in another.
+    ///
+    /// - Parameter origin: the registry that the repository is in, where it is another one: only some understand that.
     public func mountBlob(
-        _ digest: Digest, to repository: RepositoryName, from source: RepositoryName, meter: RequestMeter? = nil
+        _ digest: Digest, to repository: RepositoryName, from source: RepositoryName, origin: String? = nil, meter: RequestMeter? = nil
     ) async throws(RegistryError) -> MountOutcome {
         let place = place(repository, digest.description)
         let call = Call(
-            method: .post, url: try url("\(repository)/blobs/uploads/", query: [("mount", digest.description), ("from", source.description)]), body: [],
-            scopes: [TokenScope(repository: repository, access: .push), TokenScope(repository: source, access: .pull)], place: place, meter: meter)
+            method: .post,
+            url: try url(
+                "\(repository)/blobs/uploads/",
+                query: [("mount", digest.description), ("from", source.description)] + (origin.map { [("origin", $0)] } ?? [])), body: [],
+            scopes: [TokenScope(repository: repository, access: .push)] + (origin == nil ? [TokenScope(repository: source, access: .pull)] : []),
+            place: place, meter: meter)
         let response: HTTPResponse
         do throws(RegistryError) { response = try await perform(call) } catch {
             switch error {
-            case .unauthorized(_, let answer), .forbidden(_, let answer), .refused(_, let answer): return .refused(answer)
+            case .unauthorized(_, let answer), .forbidden(_, let answer), .refused(_, let answer):
+                // "No such method here" holds for every blob.
+                if origin == nil, answer.status == 405 || answer.status == 501 { endpoint.book.learn { $0.mount = .never } }
+                return .refused(answer)
             default: throw error
             }
         }

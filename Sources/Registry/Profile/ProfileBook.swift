@@ -6,7 +6,6 @@ public final class ProfileBook: Sendable {
         var configured = RegistryProfile()
         var learned = RegistryProfile()
         var probed = RegistryProfile()
-        var changes = 0
     }
 
     private let state: Mutex<State>
@@ -41,6 +40,9 @@ public final class ProfileBook: Sendable {
             state.probed = probed
         }
     }
+
+    /// The environment says something else now.
+    public func configure(_ configured: RegistryProfile) { state.withLock { $0.configured = configured } }
 
     /// Notes what was met.
     public func learn(_ change: (inout RegistryProfile) -> Void) { state.withLock { change(&$0.learned) } }

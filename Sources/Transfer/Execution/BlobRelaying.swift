@@ -44,7 +44,6 @@ struct BlobRelaying: Sendable {
         var failures = refused
         var attempt = 1
         var checkpoint: RelayCheckpoint?
-        var hasMismatched = false
         while !pending.isEmpty {
             if Task.isCancelled { throw .cancelled }
             let isLast = attempt >= Self.attempts
@@ -78,12 +77,8 @@ struct BlobRelaying: Sendable {
                 for (index, _) in uploads { pending[index] = .some(nil) }
                 if case .notFound(let place, _) = error { throw .missingAtSource(place, blob.digest) }
                 if case .cancelled = error { throw .cancelled }
-                if case .contentMismatch = error {
-                    // Damaged on the way it arrives whole the next time; otherwise the source holds other bytes.
-                    guard !hasMismatched else { throw .registry(error) }
-                    hasMismatched = true
-                    checkpoint = nil
-                }
+                // Whether it was damaged on the way, the promotion's one repetition shows.
+                if case .contentMismatch = error { throw .registry(error) }
                 guard error.isTransient, !isLast, !Self.asksForLongPause(error) else { throw .registry(error) }
                 worst = error
             }

@@ -21,6 +21,8 @@ public struct CopyPlan: Sendable, Hashable {
     public struct Blob: Sendable, Hashable {
         public let descriptor: Descriptor
         public var action: BlobAction
+        /// The registry that the repository to mount from is in, where it is another one.
+        public var origin: String?
     }
 
     public struct ManifestStep: Sendable, Hashable {
@@ -49,8 +51,13 @@ public struct PlanSite: Sendable, Hashable {
     public let repository: RepositoryName
     /// From where the server mounts.
     public let mounts: RegistryProfile.Mount
+    /// Whether it mounts from other registries, where they are named.
+    public let mountsFromElsewhere: Bool
+    /// The server's host, as other registries know it.
+    public var host: String { String(server[(server.firstRange(of: "://")?.upperBound ?? server.startIndex)...]) }
 
-    public init(server: String, repository: RepositoryName, mounts: RegistryProfile.Mount = .any) {
+    public init(server: String, repository: RepositoryName, mounts: RegistryProfile.Mount = .any, mountsFromElsewhere: Bool = false) {
+        self.mountsFromElsewhere = mountsFromElsewhere
         self.server = server
         self.repository = repository
         self.mounts = mounts
@@ -80,9 +87,9 @@ extension CopyPlan {
         }
         let proven = Set(tree.manifests.filter { present.contains($0.digest) }.flatMap(\.blobs).map(\.digest))
         let blobs = tree.blobs.map { descriptor in
-            Blob(
-                descriptor: descriptor,
-                action: proven.contains(descriptor.digest) ? .present : action(for: descriptor, source, target, known.holders[descriptor.digest] ?? []))
+            let way = proven.contains(descriptor.digest) ? .present : action(for: descriptor, source, target, known.holders[descriptor.digest] ?? [])
+            guard way == .copy, target.mountsFromElsewhere, source.server != target.server else { return Blob(descriptor: descriptor, action: way) }
+            return Blob(descriptor: descriptor, action: .mount(from: [source.repository]), origin: source.host)
         }
         let travelling = Set(blobs.filter { $0.action == .copy }.map(\.descriptor.digest))
         let manifests = tree.manifests.map { manifest in

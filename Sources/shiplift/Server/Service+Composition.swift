@@ -1,6 +1,8 @@
 import UnixSignals
 import API
 import AuditLog
+import CoreMetrics
+import Exposition
 import Foundation
 import HTTPTransport
 import Hummingbird
@@ -17,6 +19,13 @@ import Worker
 struct ShipliftService {
     let configuration: ServiceConfiguration
     let logger: Logger
+
+    /// The process's metrics; swift-metrics has one receiver for all.
+    private static let metrics: PrometheusRegistry = {
+        let registry = PrometheusRegistry(help: ServiceMetrics.help)
+        MetricsSystem.bootstrap(registry)
+        return registry
+    }()
 
     private static let environs = Environs(
         now: { Date() },
@@ -66,6 +75,7 @@ struct ShipliftService {
         let pool = PostgresPool(configuration: database, logger: logger)
         var hints = database
         hints.commitsWaitForDisk = false
+        _ = Self.metrics
         let hintPool = PostgresPool(configuration: hints, logger: logger)
         let http = try HTTPClient(logger: logger)
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
@@ -78,9 +88,19 @@ struct ShipliftService {
         let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
         try await makeFirstToken(tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
+        let profiles = RegistryProfiles(
+            sites: core.registries.sites, store: PostgresRegistryProfiles(pool: hintPool), policies: policies, trail: trail,
+            referrers: core.referrers, environs: Self.environs, logger: logger)
+        do { try await profiles.refresh() } catch { logger.warning("registries' profiles can't be read yet", metadata: ["error": "\(error)"]) }
+        let metrics = ServiceMetrics(
+            registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
+            pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
-            promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, trail: trail, tokens: tokens,
-            checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
+            promotions: core.promotions, store: MeasuredPromotionStore(store: core.store), catalog: catalog, registries: core.registries, policies: policies, trail: trail,
+            tokens: tokens,
+            checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) },
+            directory: profiles,
+            metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
@@ -89,7 +109,7 @@ struct ShipliftService {
         let evidence = EvidenceFollowing(
             queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
             pause: .seconds(configuration.evidenceSeconds))
-        let duties = duties(core.queue, trail, signer, policies, evidence, embedded)
+        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded)
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -111,7 +131,8 @@ struct ShipliftService {
         let store: PostgresPromotionStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
-        let transfer: EngineImageTransfer
+        let transfer: any ImageTransfer
+        let referrers: ReferrersKnowledge
         let worker: PromotionWorker
     }
 
@@ -125,17 +146,20 @@ struct ShipliftService {
         let (recent, absent) = (RecentSightings(), AbsentTags())
         let registries = LiveImageRegistries(
             sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, logger: logger)
-        let transfer = EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent, absent: absent)
+        let referrers = ReferrersKnowledge()
+        let transfer = MeasuredImageTransfer(
+            transfer: EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent, absent: absent, referrers: referrers))
         let store = PostgresPromotionStore(pool: pool)
+        let measured = MeasuredPromotionStore(store: store)
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
         let promotions = Promotions(
-            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
             changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
@@ -144,18 +168,22 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, queue: queue, registries: registries, transfer: transfer,
+            promotions: promotions, store: store, queue: queue, registries: registries, transfer: transfer, referrers: referrers,
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
     private func duties(
         _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource,
-        _ evidence: EvidenceFollowing, _ embedded: EmbeddedPostgres?
+        _ evidence: EvidenceFollowing, _ profiles: RegistryProfiles, _ embedded: EmbeddedPostgres?
     ) -> [PeriodicDuty] {
         let watch = embedded.map { embedded in
             PeriodicDuty(name: "watch over the private PostgreSQL", every: .seconds(1), logger: logger) { try await embedded.ensureRunning() }
         }
-        return [watch].compactMap(\.self) + [
+        let probing =
+            configuration.probesRegistries
+            ? PeriodicDuty(name: "registry probes", every: .seconds(2), logger: logger) { try await profiles.probeWhatIsDue() } : nil
+        return [watch, probing].compactMap(\.self) + [
+            PeriodicDuty(name: "registry profiles", every: .seconds(5), logger: logger) { try await profiles.refresh() },
             PeriodicDuty(name: "policy reload", every: .seconds(1), logger: logger) { try await policies.reload() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
             PeriodicDuty(name: "audit months", every: .seconds(3600), logger: logger) { try await trail.ensureMonths() },
