@@ -13,7 +13,7 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func create(_ promotion: Promotion, key: IdempotencyKey?, audit: AuditEntry) async throws(StoreError) -> CreatedPromotion { throw .notFound }
     func promotion(_ id: PromotionID) async throws(StoreError) -> Promotion? { nil }
     func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion> { Page(items: [], next: nil) }
-    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove { throw .notFound }
+    func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] { throw .notFound }
     func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
     func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
     func claim(owner: UUID, limit: Int, duration: Duration) async throws(StoreError) -> [LeasedPromotion] { [] }
@@ -51,6 +51,7 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     ) async throws(PromotionFailure) -> ArtifactFacts {
         throw PromotionFailure(.storage, "")
     }
+    func lookAhead(_ image: ImageName, tags: [Tag], in environment: EnvironmentDefinition, tally: RequestTally) async {}
     func currentTargets(
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }

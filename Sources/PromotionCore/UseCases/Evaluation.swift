@@ -43,19 +43,26 @@ public struct Evaluation: Sendable {
                 .imageNotFound, "\(subject.image)@\(subject.digest) is no longer in \(subject.from)", reference: subject.digest.description)
         }
         let needs = policies.needs(for: subject.image, from: subject.from, to: subject.to)
+        let tags = policies.targetTags(
+            of: subject.image, from: subject.from, to: subject.to, tag: subject.sourceTag, requested: subject.requestedTags)
+        async let current = current(tags, of: subject.image, in: to, tally)
         let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
-        // The first pass tells which tags would be written; what they name now is a fact of the second.
-        let preliminary = facts(subject, artifact, targetTags: [])
-        let tags = policies.evaluate(preliminary, at: environs.now()).targetTags
-        var current: [CurrentTag] = []
-        for tag in tags {
-            for found in try await registries.currentTargets(subject.image, tag: tag, in: to, tally: tally) {
-                current.append(CurrentTag(tag: tag, digest: found.digest))
-            }
-        }
-        var complete = facts(subject, artifact, targetTags: current)
+        var complete = facts(subject, artifact, targetTags: try await current.get())
         try await remember(subject, policies, needs, &complete)
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
+    }
+
+    /// What the tags to write name now.
+    private func current(
+        _ tags: [Tag], of image: ImageName, in environment: EnvironmentDefinition, _ tally: RequestTally
+    ) async -> Result<[CurrentTag], PromotionFailure> {
+        var found: [CurrentTag] = []
+        do throws(PromotionFailure) {
+            for tag in tags {
+                found += try await registries.currentTargets(image, tag: tag, in: environment, tally: tally).map { CurrentTag(tag: tag, digest: $0.digest) }
+            }
+            return .success(found)
+        } catch { return .failure(error) }
     }
 
     /// What no registry can say: since when something is where it is, and how much has moved.

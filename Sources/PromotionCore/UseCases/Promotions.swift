@@ -167,11 +167,15 @@ public struct Promotions: Sendable {
         let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
         let known = policySet.environments.map(\.name)
         guard let from = policySet.environment(named: request.from) else { throw .unknownEnvironment(request.from, known: known) }
-        guard policySet.environment(named: request.to) != nil else { throw .unknownEnvironment(request.to, known: known) }
+        guard let to = policySet.environment(named: request.to) else { throw .unknownEnvironment(request.to, known: known) }
         let tally = RequestTally()
+        let tags = policySet.targetTags(of: request.image, from: request.from, to: request.to, tag: request.reference.tag, requested: request.targetTags)
+        // What the tags name will be asked as soon as the artifact is known: it costs no time to ask at once.
+        async let ahead: Void = registries.lookAhead(request.image, tags: tags, in: to, tally: tally)
         let resolved = try await failure { () async throws(PromotionFailure) in
             try await registries.resolve(request.image, request.reference, in: from, tally: tally)
         }
+        await ahead
         guard let resolved else {
             throw .artifactNotFound(image: request.image, reference: request.reference, environment: request.from)
         }

@@ -6,7 +6,12 @@ import Postgres
 public import PromotionCore
 
 extension PostgresPromotionStore {
-    public func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove {
+    public func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] {
+        guard let first = changes.first else { return [] }
+        return try await moved(first, changes.dropFirst(), lease)
+    }
+
+    private func moved(_ first: StateChange, _ rest: ArraySlice<StateChange>, _ lease: Lease) async throws(StoreError) -> [RecordedMove] {
         try await storing {
             try await pool.withTransaction { connection in
                 let held = try await connection.query(
@@ -15,12 +20,17 @@ extension PostgresPromotionStore {
                        FOR UPDATE
                     """)
                 guard !held.isEmpty else { throw StoreError.leaseLost }
-                let current = try await lockState(change.promotion, connection)
-                guard change.from.contains(current.state) else { throw StoreError.stale(current: current.state) }
-                if change.to == .copying { try await hold(change.promotion, connection) }
-                let move = try await record(change, from: current, connection)
-                try await settleJob(change, lease, connection)
-                return move
+                var current = try await lockState(first.promotion, connection)
+                var moves: [RecordedMove] = []
+                for change in [first] + rest {
+                    guard change.from.contains(current.state) else { throw StoreError.stale(current: current.state) }
+                    if change.to == .copying { try await hold(change.promotion, connection) }
+                    let move = try await record(change, from: current, connection)
+                    current = Standing(state: change.to, version: move.version)
+                    moves.append(move)
+                    try await settleJob(change, lease, connection)
+                }
+                return moves
             }
         }
     }
