@@ -17,10 +17,10 @@ struct MeasuredPromotionStore: PromotionStore {
         try await store.promotions(filter, cursor: cursor, limit: limit)
     }
 
-    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove {
-        let move = try await store.move(change, lease: lease)
-        if change.to.isFinal { ended(change.promotion, change.to, at: move.at) }
-        return move
+    func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] {
+        let moves = try await store.move(changes, lease: lease)
+        for (change, move) in zip(changes, moves) where change.to.isFinal { ended(change.promotion, change.to, at: move.at) }
+        return moves
     }
 
     func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion {
