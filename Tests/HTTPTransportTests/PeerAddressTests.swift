@@ -40,18 +40,14 @@ import Testing
         }
     }
 
-    /// Whoever names the very address means it: it is tried, and nobody is there.
+    /// Whoever names the very address means it: it is tried, whoever is there.
     @Test func anAddressThatIsNamedIsMeant() async throws {
         try await withClient { client in
             let settings = quickSettings { $0.connectTimeout = .milliseconds(300) }
             let error = await transportError {
                 _ = try await client.send(HTTPRequest(.get, try HTTPURL(parsing: "http://169.254.3.7:1/")), settings: settings, maximumBodyBytes: 1_000)
             }
-            guard let error else {
-                Issue.record("somebody answers at 169.254.3.7")
-                return
-            }
-            if case .addressNotAllowed = error { Issue.record("\(error)") }
+            if case .addressNotAllowed = error { Issue.record("it was not tried") }
         }
     }
 }

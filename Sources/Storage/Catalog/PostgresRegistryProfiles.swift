@@ -62,7 +62,7 @@ public struct PostgresRegistryProfiles: Sendable {
     public func finish(_ registry: String, url: String, probed: String, report: String, life: Double) async throws(StoreError) {
         let (found, words) = (JSONB(probed), JSONB(report))
         try await storing {
-            try await pool.execute(
+            _ = try await pool.execute(
                 """
                 UPDATE registry_profiles SET probed = \(found), learned = '{}', report = \(words), probed_at = now(), failure = NULL,
                        due_at = now() + \(life) * interval '1 second', probing_until = '-infinity'
@@ -77,7 +77,7 @@ public struct PostgresRegistryProfiles: Sendable {
     public func fail(_ registry: String, url: String, reason: String, pause: Double) async throws(StoreError) {
         let words = String(reason.unicodeScalars.filter { $0.value != 0 }.prefix(1_000).map(Character.init))
         try await storing {
-            try await pool.execute(
+            _ = try await pool.execute(
                 """
                 UPDATE registry_profiles SET failure = \(words), due_at = now() + \(pause) * interval '1 second', probing_until = '-infinity'
                  WHERE registry_name = \(registry) AND url = \(url)
@@ -89,7 +89,7 @@ public struct PostgresRegistryProfiles: Sendable {
     public func learn(_ registry: String, url: String, learned: String) async throws(StoreError) {
         let met = JSONB(learned)
         try await storing {
-            try await pool.execute(
+            _ = try await pool.execute(
                 """
                 INSERT INTO registry_profiles AS p (registry_name, url, learned) VALUES (\(registry), \(url), \(met))
                 ON CONFLICT (registry_name, url) DO UPDATE SET learned = p.learned || excluded.learned
