@@ -155,7 +155,7 @@ import Testing
         #expect(Set(found.map { "\($0.postedBy?.name ?? "") \($0.result)" }) == ["ci passed", "stranger failed"])
         let web = try await facts(fixture).evidence(about: [digest], image: try ImageName(parsing: "shop/web"), kinds: ["tests", "other"])
         #expect(web.count == 4)
-        var seen: [Statement] = []
+        var seen: [PostedFact] = []
         var cursor: String?
         repeat {
             let page = try await statements(fixture).statements(about: digest, cursor: cursor, limit: 2)

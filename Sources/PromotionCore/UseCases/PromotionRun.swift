@@ -195,7 +195,9 @@ extension PromotionRun {
     /// A failure that passes is tried again with growing pauses; one that doesn't, or too many of them, ends the promotion.
     private func settle(_ failure: PromotionFailure, of promotion: Promotion, _ leased: LeasedPromotion, _ context: Context) async -> RunOutcome {
         if let stop = context.interruption.reason { return await interrupted(promotion, leased.lease, stop) }
-        let mayTryAgain = failure.isTransient && leased.failures + 1 < backoff.maximumAttempts
+        // Bytes that were damaged on the way arrive whole the second time; those that don't are wrong where they come from.
+        let attempts = failure.kind == .contentMismatch ? min(2, backoff.maximumAttempts) : backoff.maximumAttempts
+        let mayTryAgain = failure.isTransient && leased.failures + 1 < attempts
         do {
             guard mayTryAgain else {
                 // requested and waiting have no edge to failed: they pass through evaluating.
