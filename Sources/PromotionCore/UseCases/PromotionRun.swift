@@ -244,10 +244,10 @@ extension PromotionRun {
     private func stopped(by error: StoreError, _ lease: Lease) async -> RunOutcome {
         switch error {
         case .leaseLost, .stale: return .leaseLost
-        case .targetHeld:
-            // An older promotion works on the same tag: look again soon, and don't count it against this one.
+        case .targetHeld, .overtaken:
+            // An older promotion works on the same tag, or there is something new to look at: look again, and don't count it against this one.
             do {
-                try await queue.giveBack(lease, after: .milliseconds(500), countsAsFailure: false)
+                try await queue.giveBack(lease, after: error == .overtaken ? .zero : .milliseconds(500), countsAsFailure: false)
                 return .interrupted
             } catch { return error == .leaseLost ? .leaseLost : .unrecorded(error) }
         default: return .unrecorded(error)
