@@ -13,6 +13,10 @@ public struct APIServices: Sendable {
     public var policies: any PolicySource
     public var trail: any AuditTrail
     public var tokens: Tokens
+    public var verdicts: Verdicts
+    public var evidence: EvidencePosting
+    public var eligibility: Eligibility
+    public var decisions: any DecisionLog
     public var checkpointKeys: [CheckpointVerifier]
     /// What statements about promotions are signed with.
     public var statementKeys: KeysResource
@@ -21,8 +25,8 @@ public struct APIServices: Sendable {
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier],
-        statementKeys: KeysResource = KeysResource(keys: []), readiness: @escaping @Sendable () async -> [String: String?]
+        trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
+        checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []), readiness: @escaping @Sendable () async -> [String: String?]
     ) {
         self.promotions = promotions
         self.store = store
@@ -31,6 +35,10 @@ public struct APIServices: Sendable {
         self.policies = policies
         self.trail = trail
         self.tokens = tokens
+        self.verdicts = verdicts
+        self.evidence = evidence
+        self.eligibility = eligibility
+        self.decisions = decisions
         self.checkpointKeys = checkpointKeys
         self.statementKeys = statementKeys
         self.readiness = readiness
@@ -52,6 +60,9 @@ extension APIServices {
         }
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
+        VerdictRoutes(verdicts: verdicts).add(to: v1)
+        EvidenceRoutes(posting: evidence).add(to: v1)
+        EligibilityRoutes(eligibility: eligibility, decisions: decisions).add(to: v1)
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)

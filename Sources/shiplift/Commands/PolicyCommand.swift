@@ -8,7 +8,7 @@ import PromotionCore
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy", abstract: "Checks, tests and explains policy files before they are merged.",
-        subcommands: [Check.self, Test.self, Explain.self])
+        subcommands: [Check.self, Test.self, Explain.self, PolicyReplayCommand.self])
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -84,6 +84,11 @@ struct ShipliftService {
         let core = core(pool, hintPool, http, catalog, policies, database)
         let services = APIServices(
             promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, trail: trail, tokens: tokens,
+            verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            eligibility: Eligibility(
+                registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool), environs: Self.environs),
+            decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner), readiness: { await Self.readiness(pool, trail, policies) })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
@@ -94,7 +99,7 @@ struct ShipliftService {
             queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
             pause: .seconds(configuration.evidenceSeconds))
         let attesting = PromotionAttesting(
-            queue: core.store, carrier: core.statements, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
+            queue: core.store, carrier: core.carrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
         let duties = duties(core.queue, trail, signer, policies, evidence, embedded) + [attestingDuty(attesting)]
         let group = ServiceGroup(
@@ -130,10 +135,11 @@ struct ShipliftService {
     private struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
+        let statements: PostgresStatementStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
         let transfer: EngineImageTransfer
-        let statements: RegistryStatementCarrier
+        let carrier: RegistryStatementCarrier
         let worker: PromotionWorker
     }
 
@@ -168,8 +174,8 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, queue: queue, registries: registries, transfer: transfer,
-            statements: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers),
+            promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
+            carrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers),
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
