@@ -26,7 +26,8 @@ public struct APIServices: Sendable {
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
         trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
-        checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []), readiness: @escaping @Sendable () async -> [String: String?]
+        checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
+        readiness: @escaping @Sendable () async -> [String: String?]
     ) {
         self.promotions = promotions
         self.store = store

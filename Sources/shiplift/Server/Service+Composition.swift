@@ -89,7 +89,8 @@ struct ShipliftService {
             eligibility: Eligibility(
                 registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool), environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
-            checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner), readiness: { await Self.readiness(pool, trail, policies) })
+            checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
+            readiness: { await Self.readiness(pool, trail, policies) })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
@@ -99,7 +100,7 @@ struct ShipliftService {
             queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
             pause: .seconds(configuration.evidenceSeconds))
         let attesting = PromotionAttesting(
-            queue: core.store, carrier: core.carrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
+            queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
         let duties = duties(core.queue, trail, signer, policies, evidence, embedded) + [attestingDuty(attesting)]
         let group = ServiceGroup(
@@ -139,7 +140,7 @@ struct ShipliftService {
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
         let transfer: EngineImageTransfer
-        let carrier: RegistryStatementCarrier
+        let statementCarrier: RegistryStatementCarrier
         let worker: PromotionWorker
     }
 
@@ -175,7 +176,7 @@ struct ShipliftService {
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
             promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
-            carrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers),
+            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers),
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
