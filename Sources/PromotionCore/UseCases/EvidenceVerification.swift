@@ -52,7 +52,7 @@ struct EvidenceVerification: Sendable {
         }
 
         /// The type counts only now that the signature verifies (CVE-2022-35929: any attestation passed for any other).
-        private mutating func take(_ statement: Statement, _ verification: Verification, _ signer: String, _ subject: Digest) {
+        private mutating func take(_ statement: InTotoStatement, _ verification: Verification, _ signer: String, _ subject: Digest) {
             switch statement.kind {
             case .provenance:
                 do throws(TrustError) {
@@ -75,7 +75,7 @@ struct EvidenceVerification: Sendable {
             }
         }
 
-        private func scan(_ statement: Statement) -> ScanReport? {
+        private func scan(_ statement: InTotoStatement) -> ScanReport? {
             do { return try ScanReport(parsing: statement.predicate) } catch { return nil }
         }
 

@@ -121,7 +121,7 @@ public struct SignatureVerifier: Sendable {
             try signer.check(repositories: [signed.reference])
             return .signature
         case .envelope(let envelope):
-            let statement = try Statement(verified: envelope)
+            let statement = try InTotoStatement(verified: envelope)
             let named = try statement.subject(subject)
             try signer.check(repositories: [named.name])
             return statement.kind == .imageSignature ? .signature : .statement(statement)

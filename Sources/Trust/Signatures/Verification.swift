@@ -8,7 +8,7 @@ public struct Verification: Sendable, Hashable {
         /// The image itself.
         case signature
         /// Something about it.
-        case statement(Statement)
+        case statement(InTotoStatement)
         /// It failed; what it would have been is not known for sure, at most claimed.
         case unverified(claim: PredicateType?)
     }

@@ -22,6 +22,6 @@ public enum PredicateType: Sendable, Hashable {
     }
 }
 
-extension Statement {
+extension InTotoStatement {
     public var kind: PredicateType { PredicateType(predicateType) }
 }

@@ -10,7 +10,7 @@ public struct Provenance: Sendable, Hashable {
     /// `shop/api/.github/workflows/build.yml@refs/heads/main`: as the token of the builder's issuer spells it.
     public let workflow: String?
 
-    init(_ statement: Statement) throws(TrustError) {
+    init(_ statement: InTotoStatement) throws(TrustError) {
         switch statement.predicateType {
         case "https://slsa.dev/provenance/v0.2": try self.init(version02: statement.content)
         case "https://slsa.dev/provenance/v1": try self.init(version1: statement.content)
@@ -83,7 +83,7 @@ private struct SourceURI {
     }
 }
 
-extension Statement {
+extension InTotoStatement {
     /// Reads the predicate as SLSA provenance.
     public func provenance() throws(TrustError) -> Provenance { try Provenance(self) }
 }

@@ -10,7 +10,7 @@ public struct VerificationSummary: Sendable, Hashable {
     public let hasPassed: Bool
     public let levels: [String]
 
-    public init(_ statement: Statement) throws(TrustError) {
+    public init(_ statement: InTotoStatement) throws(TrustError) {
         guard statement.predicateType == Self.predicateType else { throw .otherType(signed: statement.predicateType, expected: Self.predicateType) }
         let predicate = statement.content
         guard let verifier = predicate["verifier"]?["id"]?.text, let time = predicate["timeVerified"]?.text, let resource = predicate["resourceUri"]?.text,

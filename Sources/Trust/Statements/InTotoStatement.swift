@@ -2,7 +2,7 @@ public import Foundation
 import OCI
 
 /// An in-toto statement (in-toto/attestation, spec v0.1 and v1) whose signature verifies.
-public struct Statement: Sendable, Hashable {
+public struct InTotoStatement: Sendable, Hashable {
     /// Who or what it is about: a name, and digests by their algorithms.
     public struct Subject: Sendable, Hashable {
         public let name: String
