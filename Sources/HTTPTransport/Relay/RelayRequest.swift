@@ -130,6 +130,8 @@ public struct RelayReport: Sendable {
     public let peakBufferedBytes: Int
     /// By target: bytes of the blob that have left for it, those that it had before included.
     public let bytesSent: [Int: Int64]
+    /// By target that takes parts: where the last part went, which is where its upload stands.
+    public let partURLs: [Int: HTTPURL]
     /// Where another relay of the blob can go on.
     public let checkpoint: RelayCheckpoint?
 }

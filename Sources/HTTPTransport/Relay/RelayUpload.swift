@@ -13,6 +13,8 @@ final class RelayUpload: TransferSink {
     private var isAnswerCut = false
     /// Where the body of the present request begins and ends.
     private var part: Range<Int64>
+    /// Where the last part went.
+    private(set) var partURL: HTTPURL?
     /// What is to be sent as soon as it may.
     private var nextRequest: HTTPRequest?
 
@@ -45,6 +47,7 @@ final class RelayUpload: TransferSink {
         guard let request = nextRequest, cursor < relay.request.expectedBytes || relay.isVerified else { return }
         nextRequest = nil
         part = nextPart
+        if target.parts != nil, !part.isEmpty { partURL = request.url }
         let options = TransferOptions(sendBuffer: relay.bufferBytes, ownConnection: true)
         guard
             let transfer = Transfer(
