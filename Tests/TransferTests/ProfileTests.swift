@@ -209,16 +209,18 @@ import Transfer
         let layer = image.blobDigests[1]
         let breaks = Countdown(1)
         let stands = Collected<String>()
-        try await copying(image, RegistryProfile(), { request, pass in
-            // This registry knows an upload by its last address only; others know it by any.
-            if request.method == "GET", request.path.contains("/blobs/uploads/"), let place = stands.all.last {
-                return .answer(try pass(PeerRequest("GET", place)))
-            }
-            guard Self.isBlobPut(request), request.query("digest") == [layer.description], request.body.count > 3_000_000, breaks.next() > 0 else { return nil }
-            let session = request.target.replacing("&digest=\(layer.description.replacing(":", with: "%3A"))", with: "")
-            let kept = Array(request.body.prefix(2_500_000))
-            stands.append(try pass(PeerRequest("PATCH", session, fields: [("content-type", "application/octet-stream")], body: kept)).locationPath)
-            return .drop
+        try await copying(
+            image, RegistryProfile(),
+            { request, pass in
+                // This registry knows an upload by its last address only; others know it by any.
+                if request.method == "GET", request.path.contains("/blobs/uploads/"), let place = stands.all.last {
+                    return .answer(try pass(PeerRequest("GET", place)))
+                }
+                guard Self.isBlobPut(request), request.query("digest") == [layer.description], request.body.count > 3_000_000, breaks.next() > 0 else { return nil }
+                let session = request.target.replacing("&digest=\(layer.description.replacing(":", with: "%3A"))", with: "")
+                let kept = Array(request.body.prefix(2_500_000))
+                stands.append(try pass(PeerRequest("PATCH", session, fields: [("content-type", "application/octet-stream")], body: kept)).locationPath)
+                return .drop
             }
         ) { _, registry, target, source, _, error in
             #expect(error == nil)

@@ -71,6 +71,8 @@ final class RelayUpload: TransferSink {
     func didEnd(_ failure: HTTPTransportError?) {
         guard outcome == nil else { return }
         noteSent()
+        // When it gives up sending a body again on a new connection, libcurl has forgotten what left on the old one.
+        if failure != nil, let transfer { noteSent(transfer.givenBytes) }
         if failure == nil, goOn() { return }
         if let failure, !isAnswerCut {
             outcome = .failed(failure)
@@ -85,8 +87,8 @@ final class RelayUpload: TransferSink {
         transfer = nil
     }
 
-    private func noteSent() {
-        if let transfer { sentBytes = max(sentBytes, part.lowerBound + min(transfer.sentBytes, part.upperBound - part.lowerBound)) }
+    private func noteSent(_ bytes: Int64? = nil) {
+        if let transfer { sentBytes = max(sentBytes, part.lowerBound + min(bytes ?? transfer.sentBytes, part.upperBound - part.lowerBound)) }
     }
 
     /// After a part that was taken: whether another request follows.
