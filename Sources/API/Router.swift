@@ -1,5 +1,5 @@
 public import AuditLog
-import APIModel
+public import APIModel
 public import Hummingbird
 import PolicyEngine
 public import PromotionCore
@@ -13,7 +13,13 @@ public struct APIServices: Sendable {
     public var policies: any PolicySource
     public var trail: any AuditTrail
     public var tokens: Tokens
+    public var verdicts: Verdicts
+    public var evidence: EvidencePosting
+    public var eligibility: Eligibility
+    public var decisions: any DecisionLog
     public var checkpointKeys: [CheckpointVerifier]
+    /// What statements about promotions are signed with.
+    public var statementKeys: KeysResource
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
     public var directory: any RegistryDirectory
@@ -34,8 +40,9 @@ public struct APIServices: Sendable {
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?],
-        directory: any RegistryDirectory, metrics: MetricsSource
+        trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
+        checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
+        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
     ) {
         self.promotions = promotions
         self.store = store
@@ -44,7 +51,12 @@ public struct APIServices: Sendable {
         self.policies = policies
         self.trail = trail
         self.tokens = tokens
+        self.verdicts = verdicts
+        self.evidence = evidence
+        self.eligibility = eligibility
+        self.decisions = decisions
         self.checkpointKeys = checkpointKeys
+        self.statementKeys = statementKeys
         self.readiness = readiness
         self.directory = directory
         self.metrics = metrics
@@ -67,10 +79,14 @@ extension APIServices {
         MetricsRoute(tokens: tokens, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
+        VerdictRoutes(verdicts: verdicts).add(to: v1)
+        EvidenceRoutes(posting: evidence).add(to: v1)
+        EligibilityRoutes(eligibility: eligibility, decisions: decisions).add(to: v1)
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
         RegistryRoutes(directory: directory).add(to: v1)
+        v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
         return router
     }
 }

@@ -8,6 +8,8 @@ public struct PolicySet: Sendable {
     public let groups: [String: Group]
     /// Those whose signatures count, by name.
     public let signers: [String: TrustedSigner]
+    /// The files that signers name, by their paths; those that are missing are not here.
+    public let trustMaterial: [String: PolicyFile]
     public let policies: [Policy]
     /// Test cases; they decide nothing.
     public let cases: [PolicyCase]
@@ -19,7 +21,8 @@ public struct PolicySet: Sendable {
         for file in files.sorted(by: { $0.path < $1.path }) { loading.read(file) }
         loading.checkTogether()
         guard loading.diagnostics.isEmpty else { throw PolicyLoadError(diagnostics: loading.diagnostics) }
-        version = PolicyVersion(files: loading.decisive, commit: commit)
+        version = PolicyVersion(files: loading.decisive + loading.trustMaterial, commit: commit)
+        trustMaterial = Dictionary(loading.trustMaterial.map { ($0.path, $0) }) { first, _ in first }
         environments = loading.environments.environments
         groups = Dictionary(loading.environments.groups.map { ($0.name, $0) }) { first, _ in first }
         signers = Dictionary(loading.environments.signers.map { ($0.name, $0) }) { first, _ in first }

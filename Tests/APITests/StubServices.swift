@@ -6,7 +6,9 @@ import PolicyEngine
 import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
-struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, RegistryDirectory {
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, StatementStore,
+    DecisionLog, RegistryDirectory
+{
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
 
@@ -55,9 +57,21 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func currentTargets(
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
+    func attachments(
+        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+    ) async throws(PromotionFailure) -> AttachedEvidence { AttachedEvidence() }
+
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
+    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { [] }
+    func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] { [] }
+    func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] { [] }
+    func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func record(_ evidence: PostedEvidence, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
+    func record(_ scan: PostedScan, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
+    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<Statement> { Page(items: [], next: nil) }
+    func decisions(since: Date, cursor: String?, limit: Int) async throws(StoreError) -> Page<RecordedDecision> { Page(items: [], next: nil) }
     func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] { [] }
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport { CopyReport() }
@@ -107,7 +121,10 @@ enum StubServices {
         let environs = Environs(now: { Date() }, newID: { UUID() })
         return APIServices(
             promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs), store: stub,
-            catalog: stub, registries: stub, policies: stub, trail: stub, tokens: Tokens(store: stub, environs: environs), checkpointKeys: [],
+            catalog: stub, registries: stub, policies: stub, trail: stub, tokens: Tokens(store: stub, environs: environs),
+            verdicts: Verdicts(store: stub, statements: stub, queue: stub, policies: stub, environs: environs),
+            evidence: EvidencePosting(statements: stub, queue: stub, policies: stub, environs: environs),
+            eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs), decisions: stub, checkpointKeys: [],
             readiness: { ["database": "down"] }, directory: stub,
             metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" })
     }

@@ -59,6 +59,7 @@ struct SchemaTests {
             SchemaPlace("environments", "$defs/registry", "environments: [{ name: a, registries: [{ @ }] }]"),
             SchemaPlace("environments", "$defs/member", "groups: { g: { @ } }"), SchemaPlace("environments", "$defs/signer", "trust: { s: { @ } }"),
             SchemaPlace("environments", "$defs/signer/keyless", "trust: { s: { keyless: { @ } } }"),
+            SchemaPlace("environments", "$defs/signer/notation", "trust: { s: { notation: { @ } } }"),
         ]
         + ["credentials", "tls", "proxy", "limits", "profile"].map { key in
             SchemaPlace("environments", "$defs/registry/\(key)", "environments: [{ name: a, registries: [{ url: \"https://a\", \(key): { @ } }] }]")

@@ -92,6 +92,10 @@ struct FakeRegistries: ImageRegistries {
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
 
+    func attachments(
+        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+    ) async throws(PromotionFailure) -> AttachedEvidence { AttachedEvidence() }
+
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
 }
 
@@ -131,4 +135,7 @@ struct FixedPolicies: PolicySource {
 struct NothingRemembered: FactStore {
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
+    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { [] }
+    func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] { [] }
+    func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] { [] }
 }

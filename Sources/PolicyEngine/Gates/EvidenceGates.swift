@@ -33,6 +33,8 @@ struct EvidenceGate: Gate {
 
     var people: [String] { by }
 
+    var wish: GateWish? { .evidence(kind: kind, result: result.description, by: by) }
+
     private var needed: String { "post \(kind) with the result '\(result)'\(by.isEmpty ? "" : " as \(by.joined(separator: ", "))")" }
 
     func add(to needs: inout FactNeeds) {
@@ -173,7 +175,9 @@ struct SignatureGate: Gate {
         }
         let evidence = relevant.compactMap(\.evidence)
         if signers.count >= count { return .allow("signed by \(signers.joined(separator: ", "))", evidence: evidence) }
-        let seen = signers.isEmpty ? "no signature is known for \(context.artifact)" : "signed by \(signers.joined(separator: ", ")) alone"
+        let strange = all.first { $0.signer.isEmpty && subject.contains($0.digest) }
+        let none = strange.map { "no signature that counts is known for \(context.artifact): \(($0.failure ?? "").excerpt)" }
+        let seen = signers.isEmpty ? none ?? "no signature is known for \(context.artifact)" : "signed by \(signers.joined(separator: ", ")) alone"
         return .missing(([seen] + partly + [needed]).joined(separator: "; "), missing)
     }
 }

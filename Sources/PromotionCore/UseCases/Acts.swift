@@ -5,7 +5,7 @@ import PolicyEngine
 
 /// Writes the audit entries of promotions: which act gets which fields stands here and nowhere else.
 struct Acts {
-    private let environs: Environs
+    let environs: Environs
 
     init(_ environs: Environs) { self.environs = environs }
 
@@ -44,6 +44,17 @@ struct Acts {
                 "registry": .string(carried.target.registry), "repository": .string(carried.target.repository.description),
                 "digests": .array(carried.digests.prefix(50).map { .string($0.description) }), "count": .integer(Int64(carried.digests.count)),
             ])
+    }
+
+    func attested(
+        _ promotion: Promotion, _ attached: [(registry: String, digests: [Digest])], key: Digest
+    ) throws(AuditEntryError) -> AuditEntry {
+        let places = attached.prefix(20).map { registry, digests in
+            JSONValue.object(["registry": .string(registry), "digests": .array(digests.map { .string($0.description) })])
+        }
+        return try entry(
+            "promotion.attested", promotion, by: .worker, .service, outcome: .success, requestID: nil, reason: nil, before: nil, after: promotion.state,
+            details: ["attached": .array(places), "key": .string(key.description)])
     }
 
     func changed(
@@ -89,10 +100,12 @@ extension Acts {
     }
 
     private static func gate(_ result: GateResult) -> JSONValue {
-        .object([
+        var members: [String: JSONValue] = [
             "gate": .string(result.gate), "policy": .string(result.policy), "outcome": .string(result.outcome.rawValue),
             "reason": .string(AuditEntry.clip(result.reason, to: 500)), "source": .string(result.source), "warning": .bool(result.isWarning),
-        ])
+        ]
+        if result.isOverridden { members["overridden"] = .bool(true) }
+        return .object(members)
     }
 
     private static func failure(_ failure: PromotionFailure) -> JSONValue {

@@ -11,6 +11,10 @@ public struct EvaluationSubject: Sendable, Hashable {
     public let sourceTag: Tag?
     public let requestedTags: [Tag]
     public let requestedBy: SubjectID
+    /// The requester with claims, where they are known.
+    public let requestedAs: Identity?
+    /// `nil` where there is none yet: nobody can have said anything to it.
+    public let promotion: PromotionID?
 }
 
 /// A decision and the facts it was made on.
@@ -48,6 +52,10 @@ public struct Evaluation: Sendable {
         async let current = current(tags, of: subject.image, in: to, tally)
         let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
         var complete = facts(subject, artifact, targetTags: try await current.get())
+        if needs.readsAttachments {
+            let attached = try await registries.attachments(to: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
+            await EvidenceVerification(signers: try TrustedSigners(for: policies), now: environs.now()).fill(&complete, from: attached, needs)
+        }
         try await remember(subject, policies, needs, &complete)
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
     }
@@ -78,7 +86,26 @@ public struct Evaluation: Sendable {
             if let window = needs.recentPromotions {
                 facts.recentPromotions = try await memory.promotions(into: subject.to, since: environs.now().addingTimeInterval(-Double(window.seconds)))
             }
+            try await addStatements(subject, needs, &facts)
         } catch { throw PromotionFailure(.storage, "what policy asks about can't be looked up: \(error)", isTransient: true) }
+    }
+
+    /// What people and pipelines have said, beside what is already known.
+    private func addStatements(_ subject: EvaluationSubject, _ needs: FactNeeds, _ facts: inout PromotionFacts) async throws(StoreError) {
+        facts.requesterIdentity = subject.requestedAs
+        // Who may override is said by identities.
+        if needs.approvals || needs.identities {
+            let verdicts: [PromotionVerdict] =
+                if let promotion = subject.promotion { try await memory.verdicts(on: promotion) } else { [] }
+            if needs.approvals { facts.approvals = verdicts.compactMap(\.approval) }
+            facts.override = verdicts.last { $0.kind == .override }.map { OverrideFact(by: $0.by, reason: $0.comment ?? "", at: $0.at) }
+        }
+        guard !needs.evidence.isEmpty || needs.scans else { return }
+        let digests = [subject.digest] + facts.platforms.compactMap(\.digest)
+        if !needs.evidence.isEmpty {
+            facts.evidence = (facts.evidence ?? []) + (try await memory.evidence(about: digests, image: subject.image, kinds: needs.evidence))
+        }
+        if needs.scans { facts.scans = (facts.scans ?? []) + (try await memory.scans(of: digests, image: subject.image)) }
     }
 
     private func facts(_ subject: EvaluationSubject, _ artifact: ArtifactFacts, targetTags: [CurrentTag]) -> PromotionFacts {

@@ -259,6 +259,6 @@ extension EvaluationSubject {
     init(_ promotion: Promotion) {
         self.init(
             image: promotion.image, from: promotion.from, to: promotion.to, digest: promotion.digest, sourceTag: promotion.sourceTag,
-            requestedTags: promotion.requestedTags, requestedBy: promotion.requestedBy)
+            requestedTags: promotion.requestedTags, requestedBy: promotion.requestedBy, requestedAs: promotion.requestedAs, promotion: promotion.id)
     }
 }

@@ -39,6 +39,7 @@ actor FolderPolicySource: PolicySource {
         guard files != lastFiles else { return }
         do throws(PolicyLoadError) {
             let loaded = try PolicySet(files: files, commit: nil)
+            _ = try TrustedSigners(loaded)
             try await adopt(loaded)
         } catch {
             diagnostics = error.diagnostics
@@ -77,17 +78,27 @@ actor FolderPolicySource: PolicySource {
             outcome: outcome, policyVersion: version, reason: reason)
     }
 
-    /// All `.yaml` and `.yml` files below the folder, by their relative paths.
+    /// Keys, certificates and trust roots.
+    private static let trustExtensions = ["pub", "pem", "crt", "json"]
+    private static let maximumTrustBytes = 4 << 20
+
+    /// All policy files and trust files below the folder, by their relative paths.
     static func read(_ folder: URL) throws -> [PolicyFile] {
         let root = folder.standardizedFileURL.path
         guard let enumerator = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil, options: [.skipsHiddenFiles]) else {
             throw PolicyFolderError(description: "the policy folder \(folder.path) can't be read")
         }
         var files: [PolicyFile] = []
-        for case let file as URL in enumerator where ["yaml", "yml"].contains(file.pathExtension) {
+        for case let file as URL in enumerator where (["yaml", "yml"] + trustExtensions).contains(file.pathExtension) {
             guard files.count < maximumFiles else { throw PolicyFolderError(description: "\(folder.path) has more than \(maximumFiles) policy files") }
             let path = file.standardizedFileURL.path
             let relative = path.hasPrefix(root + "/") ? String(path.dropFirst(root.count + 1)) : file.lastPathComponent
+            if trustExtensions.contains(file.pathExtension) {
+                // Schemas for editors lie beside the policies and decide nothing.
+                guard !relative.hasSuffix(".schema.json") else { continue }
+                let size = try file.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0
+                guard size <= maximumTrustBytes else { throw PolicyFolderError(description: "\(relative) has more than \(maximumTrustBytes) bytes") }
+            }
             files.append(PolicyFile(path: relative, text: try String(contentsOf: file, encoding: .utf8)))
         }
         return files.sorted { $0.path < $1.path }

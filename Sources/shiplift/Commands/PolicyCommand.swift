@@ -2,12 +2,13 @@ import ArgumentParser
 import Foundation
 import OCI
 import PolicyEngine
+import PromotionCore
 
 /// `shiplift policy`
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy", abstract: "Checks, tests and explains policy files before they are merged.",
-        subcommands: [Check.self, Test.self, Explain.self])
+        subcommands: [Check.self, Test.self, Explain.self, PolicyReplayCommand.self])
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -127,7 +128,11 @@ enum PolicyFolder {
             Output.error("shiplift: \(error)")
             throw ExitStatus.usage
         }
-        do { return try PolicySet(files: files, commit: nil) } catch {
+        do throws(PolicyLoadError) {
+            let policies = try PolicySet(files: files, commit: nil)
+            _ = try TrustedSigners(policies)
+            return policies
+        } catch {
             for diagnostic in error.diagnostics { Output.error("\(diagnostic)") }
             Output.error("\(error.diagnostics.count) mistakes")
             throw ExitStatus.usage

@@ -1,5 +1,6 @@
 import UnixSignals
 import API
+import APIModel
 import AuditLog
 import CoreMetrics
 import Exposition
@@ -7,12 +8,14 @@ import Foundation
 import HTTPTransport
 import Hummingbird
 import Logging
+import OCI
 import PolicyEngine
 import Postgres
 import PromotionCore
 import ServiceLifecycle
 import Storage
 import Transfer
+import Trust
 import Worker
 
 /// The composition root: everything is made here, once, and handed to what needs it.
@@ -81,6 +84,7 @@ struct ShipliftService {
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
         try await trail.ensureMonths()
         let signer = try SecretFile.checkpointSigner(configuration.checkpointKey, origin: configuration.logOrigin)
+        let statementSigner = try SecretFile.statementSigner(configuration.signingKey)
         let catalog = PostgresCatalog(pool: pool)
         let policies = FolderPolicySource(
             folder: configuration.policiesFolder, catalog: catalog, trail: trail, environs: Self.environs, logger: logger)
@@ -96,10 +100,15 @@ struct ShipliftService {
             registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
             pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
-            promotions: core.promotions, store: MeasuredPromotionStore(store: core.store), catalog: catalog, registries: core.registries, policies: policies, trail: trail,
-            tokens: tokens,
-            checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) },
-            directory: profiles,
+            promotions: core.promotions, store: MeasuredPromotionStore(store: core.store), catalog: catalog, registries: core.registries, policies: policies,
+            trail: trail, tokens: tokens,
+            verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            eligibility: Eligibility(
+                registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool), environs: Self.environs),
+            decisions: PostgresDecisionLog(pool: pool),
+            checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
+            readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
             metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
@@ -109,7 +118,10 @@ struct ShipliftService {
         let evidence = EvidenceFollowing(
             queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
             pause: .seconds(configuration.evidenceSeconds))
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded)
+        let attesting = PromotionAttesting(
+            queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
+            environs: Self.environs)
+        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting)]
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -121,6 +133,20 @@ struct ShipliftService {
         await close([pool, hintPool], http)
     }
 
+    private static func keys(_ signer: StatementSigner) -> KeysResource {
+        KeysResource(keys: [
+            KeysResource.Key(id: signer.publicKey.fingerprint.description, algorithm: signer.algorithm, publicKey: signer.publicKey.pem)
+        ])
+    }
+
+    private func attestingDuty(_ attesting: PromotionAttesting) -> PeriodicDuty {
+        PeriodicDuty(name: "statements about promotions", every: .seconds(1), logger: logger) { [logger] in
+            for failure in try await attesting.attest() {
+                logger.warning("a promotion could not be signed for, will be tried again", metadata: ["reason": "\(failure.message)"])
+            }
+        }
+    }
+
     private func close(_ pools: [PostgresPool], _ http: HTTPClient) async {
         await http.shutdown()
         for pool in pools { await pool.shutdown() }
@@ -129,10 +155,12 @@ struct ShipliftService {
     private struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
+        let statements: PostgresStatementStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
         let transfer: any ImageTransfer
         let referrers: ReferrersKnowledge
+        let statementCarrier: RegistryStatementCarrier
         let worker: PromotionWorker
     }
 
@@ -144,11 +172,12 @@ struct ShipliftService {
         let memory = StoredTransferMemory(content: content, claims: PostgresUploadClaims(pool: hintPool))
         let sites = RegistrySites(http: http, logger: logger)
         let (recent, absent) = (RecentSightings(), AbsentTags())
+        let (engine, referrers) = (CopyEngine(memory: memory), ReferrersKnowledge())
         let registries = LiveImageRegistries(
-            sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, logger: logger)
-        let referrers = ReferrersKnowledge()
+            sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, engine: engine,
+            referrers: referrers, logger: logger)
         let transfer = MeasuredImageTransfer(
-            transfer: EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent, absent: absent, referrers: referrers))
+            transfer: EngineImageTransfer(engine: engine, sites: sites, recent: recent, absent: absent, referrers: referrers))
         let store = PostgresPromotionStore(pool: pool)
         let measured = MeasuredPromotionStore(store: store)
         let queue = PostgresWorkQueue(
@@ -168,7 +197,8 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, queue: queue, registries: registries, transfer: transfer, referrers: referrers,
+            promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
+            referrers: referrers, statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers),
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
