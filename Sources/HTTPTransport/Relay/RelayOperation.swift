@@ -178,6 +178,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
             resumes: source.resumes,
             peakBufferedBytes: ring.peak,
             bytesSent: Dictionary(uploads.map { ($0.target.id, $0.sentBytes) }) { first, _ in first },
+            partURLs: uploads.reduce(into: [:]) { $0[$1.target.id] = $1.partURL },
             checkpoint: RelayCheckpoint(trail, entityTag: source.entityTag))
         finish(.success(.relayed(report)), on: loop)
     }

@@ -128,8 +128,10 @@ public struct RelayReport: Sendable {
     public let resumes: Int
     /// The most bytes that stood in the ring at once.
     public let peakBufferedBytes: Int
-    /// By target: bytes of the blob that have left for it, those that it had before included.
+    /// By target: bytes of the blob that have left for it, at most; those that it had before included.
     public let bytesSent: [Int: Int64]
+    /// By target that takes parts: where the last part went, which is where its upload stands.
+    public let partURLs: [Int: HTTPURL]
     /// Where another relay of the blob can go on.
     public let checkpoint: RelayCheckpoint?
 }

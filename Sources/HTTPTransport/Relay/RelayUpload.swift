@@ -13,6 +13,8 @@ final class RelayUpload: TransferSink {
     private var isAnswerCut = false
     /// Where the body of the present request begins and ends.
     private var part: Range<Int64>
+    /// Where the last part went.
+    private(set) var partURL: HTTPURL?
     /// What is to be sent as soon as it may.
     private var nextRequest: HTTPRequest?
 
@@ -45,6 +47,7 @@ final class RelayUpload: TransferSink {
         guard let request = nextRequest, cursor < relay.request.expectedBytes || relay.isVerified else { return }
         nextRequest = nil
         part = nextPart
+        if target.parts != nil, !part.isEmpty { partURL = request.url }
         let options = TransferOptions(sendBuffer: relay.bufferBytes, ownConnection: true)
         guard
             let transfer = Transfer(
@@ -68,6 +71,8 @@ final class RelayUpload: TransferSink {
     func didEnd(_ failure: HTTPTransportError?) {
         guard outcome == nil else { return }
         noteSent()
+        // When it gives up sending a body again on a new connection, libcurl has forgotten what left on the old one.
+        if failure != nil, let transfer { noteSent(transfer.givenBytes) }
         if failure == nil, goOn() { return }
         if let failure, !isAnswerCut {
             outcome = .failed(failure)
@@ -82,8 +87,8 @@ final class RelayUpload: TransferSink {
         transfer = nil
     }
 
-    private func noteSent() {
-        if let transfer { sentBytes = max(sentBytes, part.lowerBound + min(transfer.sentBytes, part.upperBound - part.lowerBound)) }
+    private func noteSent(_ bytes: Int64? = nil) {
+        if let transfer { sentBytes = max(sentBytes, part.lowerBound + min(bytes ?? transfer.sentBytes, part.upperBound - part.lowerBound)) }
     }
 
     /// After a part that was taken: whether another request follows.

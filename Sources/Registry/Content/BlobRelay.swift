@@ -151,28 +151,31 @@ public enum BlobRelay {
             case .failed(let error): failures.append(Self.failure(error, place))
             case nil: failures.append(refused[id] ?? .cancelled(place))
             }
-            if case .answered(let response) = report.targets[id] {
-                isWorthAnotherWay.append(upload.client.learnFromRefusal(response, upload.session, blob))
+            let target = targets.first { $0.id == id }
+            if case .answered(let response) = report.targets[id], let target {
+                isWorthAnotherWay.append(upload.client.learnFromRefusal(response, upload.session, target, blob))
             } else {
                 isWorthAnotherWay.append(false)
             }
-            resumable.append(try await goingOn(upload, report.targets[id], failures[id], sent: report.bytesSent[id] ?? 0, blob, place))
+            var session = upload.session
+            if let url = report.partURLs[id] { session.url = url }
+            resumable.append(try await goingOn(upload, session, report.targets[id], failures[id], sent: report.bytesSent[id] ?? 0, blob, place))
         }
         return BlobRelayReport(failures: failures, resumable: resumable, isWorthAnotherWay: isWorthAnotherWay, sourceBytes: report.sourceBytes, checkpoint: report.checkpoint)
     }
 
     /// Where an upload that broke can go on: as its last answer says, or else its session.
     private static func goingOn(
-        _ upload: BlobUpload, _ outcome: RelayReport.TargetOutcome?, _ failure: RegistryError?, sent: Int64, _ blob: Descriptor, _ place: RegistryPlace
+        _ upload: BlobUpload, _ session: UploadSession, _ outcome: RelayReport.TargetOutcome?, _ failure: RegistryError?, sent: Int64, _ blob: Descriptor, _ place: RegistryPlace
     ) async throws(RegistryError) -> UploadSession? {
         guard let failure else { return nil }
         switch outcome {
         case .answered(let response) where response.status == 416:
-            return try upload.client.continued(upload.session, response, sent: sent, place)
+            return try upload.client.continued(session, response, sent: sent, place)
         case .answered(let response) where response.status >= 500 || response.status == 401:
-            return try await upload.client.resumable(upload.session, sent: sent, meter: upload.meter)
+            return try await upload.client.resumable(session, sent: sent, meter: upload.meter)
         case .failed(let error) where failure.isTransient && error.isRetryable:
-            return try await upload.client.resumable(upload.session, sent: sent, meter: upload.meter)
+            return try await upload.client.resumable(session, sent: sent, meter: upload.meter)
         default: return nil
         }
     }

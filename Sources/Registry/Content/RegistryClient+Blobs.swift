@@ -5,7 +5,7 @@ public import OCI
 
 /// A place to send a blob to, opened by the registry. Its URL is used as it was given, to the byte.
 public struct UploadSession: Sendable, Hashable {
-    let url: HTTPURL
+    var url: HTTPURL
     public let repository: RepositoryName
     /// Bytes at the blob's beginning that the registry has.
     public internal(set) var offset: Int64 = 0

@@ -36,7 +36,8 @@ extension RegistryClient {
     private static let maximumMissingListBytes = 4 << 20
     private static let missingContentWords = ["unknown blob", "blob unknown", "unknown manifest", "failed to copy blob"]
 
-    private static var accept: [(String, String)] { MediaType.acceptedManifests.map { ("Accept", $0.description) } + [("Accept", "*/*")] }
+    /// What a request for a manifest says that it takes.
+    static var accept: [(String, String)] { MediaType.acceptedManifests.map { ("Accept", $0.description) } + [("Accept", "*/*")] }
 
     /// Looks a manifest up; `nil` where the registry has none of that name.
     public func headManifest(

@@ -11,7 +11,7 @@ extension RegistryClient {
         let place = place(session.repository)
         let response: HTTPResponse
         do throws(RegistryError) {
-            response = try await perform(
+            response = try await sendAuthorized(
                 Call(
                     method: .get, url: session.url, scopes: [TokenScope(repository: session.repository, access: .push)], place: place,
                     isRepeatable: false, meter: meter))
@@ -20,14 +20,16 @@ extension RegistryClient {
             // Whatever it means, one can't go on.
             return nil
         }
-        guard response.status == 204 || response.status == 202 || response.status == 200 else { return nil }
+        // 416 says that it stands elsewhere than our address has it, and where.
+        guard [200, 202, 204, 416].contains(response.status) else { return nil }
         return try continued(session, response, sent: sent, place)
     }
 
     /// Takes in that a registry, or a proxy before it, did not like the size of a body or the way it came. Answers whether another way is
     /// left: each is tried once, smaller and smaller.
-    func learnFromRefusal(_ response: HTTPResponse, _ session: UploadSession, _ blob: Descriptor) -> Bool {
-        let part = UploadStep.partBytes(blob.size, session, profile)
+    func learnFromRefusal(_ response: HTTPResponse, _ session: UploadSession, _ target: RelayTarget, _ blob: Descriptor) -> Bool {
+        // As it was sent: meanwhile, others may have learned.
+        let part = target.parts?.size
         // To some registries 416 says that a part is too large (GHCR); they know of no other place where the upload could stand.
         let isLargePart = response.status == 416 && part != nil && session.offset == 0 && response.fields["Range"] == nil
         switch response.status {
@@ -35,8 +37,11 @@ extension RegistryClient {
             guard let chunk = RegistryProfile.chunk(below: min(part ?? blob.size, blob.size - session.offset)), chunk >= session.smallestPart else { return false }
             endpoint.book.learn { $0.chunkBytes = min($0.chunkBytes ?? .max, chunk) }
             return profile.chunkBytes.map { $0 <= chunk } ?? false
+        case _ where session.isDirect && [404, 405, 415].contains(response.status):
+            endpoint.book.learn { $0.upload = .put }
+            return profile.upload != .post
         case 405, 415:
-            guard part == nil, !session.isDirect else { return false }
+            guard part == nil else { return false }
             endpoint.book.learn { $0.upload = .patch }
             return profile.upload == .patch
         default: return false

@@ -74,7 +74,7 @@ extension RegistryProbe {
         report.profile.referrers = isListed ? .api : .tagSchema
         report.profile.subjectOnly = !isListed && answer.fields["OCI-Subject"] != nil
         let tag = try await send(
-            .get, try client.url("\(scratch)/manifests/\(Tag(referrersOf: subject))"), scratch, fields: [("Accept", "*/*")], access: .pull)
+            .get, try client.url("\(scratch)/manifests/\(Tag(referrersOf: subject))"), scratch, fields: RegistryClient.accept, access: .pull)
         report.profile.fallbackTag = Self.fallbackTag(tag)
         report.findings.append("referrers tag that nobody wrote: \(tag.status)")
     }
@@ -122,7 +122,7 @@ extension RegistryProbe {
             let digest = Digest(hashing: manifest)
             try await delete("manifests/\(digest)", in: scratch, "\(scratch)@\(digest)", &report)
         }
-        let tag = try await send(.head, try client.url("\(scratch)/manifests/\(content.tag)"), scratch, access: .pull)
+        let tag = try await send(.head, try client.url("\(scratch)/manifests/\(content.tag)"), scratch, fields: RegistryClient.accept, access: .pull)
         if tag.status == 200 { report.leftBehind.append("\(scratch):\(content.tag)") }
         for blob in [content.first, content.second, content.third] {
             let digest = Digest(hashing: blob)

@@ -46,6 +46,9 @@ public final class ReferrersKnowledge: Sendable {
         learn(support, of: registry)
     }
 
+    /// Takes over what is certain: an environment says so, or a probe has just found out.
+    public func settle(_ support: ReferrersSupport, of registry: String) { learn(support, of: registry) }
+
     func forget(_ registry: String) { beliefs.withLock { $0[registry] = nil } }
 }
 

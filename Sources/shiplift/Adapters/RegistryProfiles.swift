@@ -73,8 +73,13 @@ actor RegistryProfiles: RegistryDirectory {
     }
 
     private func takeReferrers(_ definition: RegistryDefinition) {
-        guard let key = sites.key(of: definition), let support = sites.shelf.book(for: definition).profile.referrers else { return }
-        referrers.take(support, of: key)
+        let book = sites.shelf.book(for: definition)
+        guard let key = sites.key(of: definition) else { return }
+        if let said = book.configured.referrers {
+            referrers.settle(said, of: key)
+        } else if let support = book.profile.referrers {
+            referrers.take(support, of: key)
+        }
     }
 
     /// JSON of an older or newer version says nothing, rather than stopping everything.
@@ -137,6 +142,7 @@ actor RegistryProfiles: RegistryDirectory {
             try await store.finish(name, url: url, probed: try Self.encode(report.profile), report: try Self.encode(report), life: Self.life)
             sites.shelf.book(for: definition).restart(probed: report.profile)
             written[ProfileShelf.Key(name: name, url: url)] = RegistryProfile()
+            if let found = report.profile.referrers, let key = sites.key(of: definition) { referrers.settle(found, of: key) }
             try await trail.append(try entry(report, name, by: actor, authentication, requestID))
             try await remember()
             return report
