@@ -25,9 +25,13 @@ public struct Evaluated: Sendable, Hashable {
 public struct Evaluation: Sendable {
     private let registries: any ImageRegistries
     private let memory: any FactStore
-    private let environs: Environs
+    let checks: any ExternalChecks
+    let environs: Environs
 
-    public init(registries: any ImageRegistries, memory: any FactStore, environs: Environs) {
+    public init(
+        registries: any ImageRegistries, memory: any FactStore, checks: any ExternalChecks = NoExternalChecks(), environs: Environs
+    ) {
+        self.checks = checks
         self.registries = registries
         self.memory = memory
         self.environs = environs
@@ -55,6 +59,7 @@ public struct Evaluation: Sendable {
         }
         var complete = facts(subject, artifact, targetTags: current)
         try await remember(subject, policies, needs, &complete)
+        if !needs.checks.isEmpty { complete.checks = await answers(subject, policies, needs.checks, targetTags: tags, at: environs.now()) }
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
     }
 
