@@ -34,6 +34,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: [
         // C libraries: module maps only.
@@ -53,6 +55,13 @@ let package = Package(
         .target(name: "PolicyEngine", dependencies: ["OCI", yams], swiftSettings: strict),
         .target(name: "AuditLog", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "PromotionCore", dependencies: ["PolicyEngine", "AuditLog", "OCI", crypto], swiftSettings: strict),
+
+        // Policies from git.
+        .target(
+            name: "GitPolicies",
+            dependencies: [
+                "PromotionCore", "PolicyEngine", .product(name: "Subprocess", package: "swift-subprocess"), .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: strict),
 
         // PostgreSQL.
         .target(name: "Postgres", dependencies: ["CPostgres", logging, lifecycle], swiftSettings: wrapper),
@@ -74,10 +83,13 @@ let package = Package(
         .executableTarget(
             name: "shiplift",
             dependencies: [
-                "API", "APIModel", "AuditLog", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
+                "API", "APIModel", "AuditLog", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
                 "Storage", "Transfer", "Worker", hummingbird, logging, lifecycle, crypto, yams,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+
+        // How long a decision takes: make bench-policy.
+        .executableTarget(name: "policy-benchmark", dependencies: ["PolicyEngine", "OCI"], path: "Benchmarks/Policy", swiftSettings: strict),
 
         // Tests: one target a module without I/O; then those on real servers.
         .target(name: "TestSupport", dependencies: ["OCI", crypto], path: "Tests/TestSupport", swiftSettings: strict),
@@ -89,6 +101,8 @@ let package = Package(
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
         .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "GitPoliciesTests", dependencies: ["GitPolicies", "PromotionCore", "PolicyEngine", "AuditLog", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Storage", logging, "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),

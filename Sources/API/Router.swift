@@ -11,6 +11,7 @@ public struct APIServices: Sendable {
     public var catalog: any Catalog
     public var registries: any ImageRegistries
     public var policies: any PolicySource
+    public var policyDesk: any PolicyDesk
     public var trail: any AuditTrail
     public var tokens: Tokens
     public var checkpointKeys: [CheckpointVerifier]
@@ -19,13 +20,14 @@ public struct APIServices: Sendable {
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
+        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
     ) {
         self.promotions = promotions
         self.store = store
         self.catalog = catalog
         self.registries = registries
         self.policies = policies
+        self.policyDesk = policyDesk
         self.trail = trail
         self.tokens = tokens
         self.checkpointKeys = checkpointKeys
@@ -49,6 +51,7 @@ extension APIServices {
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
+        PolicyRoutes(desk: policyDesk).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
         return router

@@ -6,7 +6,7 @@ import PolicyEngine
 import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
-struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource {
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
 
@@ -78,6 +78,11 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
         do { return try PolicySet(files: files, commit: nil) } catch { throw PromotionFailure(.configuration, "\(error)") }
     }
     func refused() async -> [PolicyDiagnostic] { [] }
+    var status: PolicyStatus {
+        PolicyStatus(
+            place: PolicyPlace(kind: .folder, location: "/policies"), inForce: nil, commit: nil, since: nil, checkedAt: nil, refusal: nil, unreachable: nil)
+    }
+    func refresh(by actor: SubjectID) async throws(PromotionFailure) -> PolicyStatus { status }
 }
 
 enum StubServices {
@@ -92,7 +97,7 @@ enum StubServices {
         let environs = Environs(now: { Date() }, newID: { UUID() })
         return APIServices(
             promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs), store: stub,
-            catalog: stub, registries: stub, policies: stub, trail: stub, tokens: Tokens(store: stub, environs: environs), checkpointKeys: [],
+            catalog: stub, registries: stub, policies: stub, policyDesk: stub, trail: stub, tokens: Tokens(store: stub, environs: environs), checkpointKeys: [],
             readiness: { ["database": "down"] })
     }
 }

@@ -72,15 +72,14 @@ struct ShipliftService {
         try await trail.ensureMonths()
         let signer = try SecretFile.checkpointSigner(configuration.checkpointKey, origin: configuration.logOrigin)
         let catalog = PostgresCatalog(pool: pool)
-        let policies = FolderPolicySource(
-            folder: configuration.policiesFolder, catalog: catalog, trail: trail, environs: Self.environs, logger: logger)
-        try await policies.reload()
+        let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
+        try await policies.look()
         let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
         try await makeFirstToken(tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
         let services = APIServices(
-            promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, trail: trail, tokens: tokens,
-            checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
+            promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies, trail: trail,
+            tokens: tokens, checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
@@ -101,6 +100,11 @@ struct ShipliftService {
         await close([pool, hintPool], http)
     }
 
+    private func policyAdoption(_ records: PostgresPolicyRecords) -> PolicyAdoption {
+        let origin: any PolicyOrigin = configuration.policiesGit?.origin(dataFolder: configuration.dataFolder) ?? FolderPolicyOrigin(folder: configuration.policiesFolder)
+        return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in logger.log(notice) }
+    }
+
     private func close(_ pools: [PostgresPool], _ http: HTTPClient) async {
         await http.shutdown()
         for pool in pools { await pool.shutdown() }
@@ -116,7 +120,7 @@ struct ShipliftService {
     }
 
     private func core(
-        _ pool: PostgresPool, _ hintPool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: FolderPolicySource,
+        _ pool: PostgresPool, _ hintPool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: PolicyAdoption,
         _ database: PostgresConfiguration
     ) -> Core {
         let content = PostgresContentMemory(pool: hintPool)
@@ -130,12 +134,15 @@ struct ShipliftService {
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
+        let checks = HTTPExternalChecks(http: http, now: Self.environs.now)
         let promotions = Promotions(
-            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), checks: checks, policies: policies,
+            environs: Self.environs,
             changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), checks: checks, policies: policies,
+            environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
@@ -149,14 +156,14 @@ struct ShipliftService {
     }
 
     private func duties(
-        _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource,
+        _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: PolicyAdoption,
         _ evidence: EvidenceFollowing, _ embedded: EmbeddedPostgres?
     ) -> [PeriodicDuty] {
         let watch = embedded.map { embedded in
             PeriodicDuty(name: "watch over the private PostgreSQL", every: .seconds(1), logger: logger) { try await embedded.ensureRunning() }
         }
         return [watch].compactMap(\.self) + [
-            PeriodicDuty(name: "policy reload", every: .seconds(1), logger: logger) { try await policies.reload() },
+            PeriodicDuty(name: "policy reload", every: .seconds(configuration.policiesGit?.seconds ?? 1), logger: logger) { try await policies.look() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
             PeriodicDuty(name: "audit months", every: .seconds(3600), logger: logger) { try await trail.ensureMonths() },
             PeriodicDuty(name: "late evidence", every: .seconds(min(60, configuration.evidenceSeconds)), logger: logger) { [logger] in
@@ -182,7 +189,7 @@ struct ShipliftService {
         Output.line("admin token: \(made.secret.reveal())\n(shown once; also in \(file.path), readable by you alone)")
     }
 
-    private static func readiness(_ pool: PostgresPool, _ trail: PostgresAuditTrail, _ policies: FolderPolicySource) async -> [String: String?] {
+    private static func readiness(_ pool: PostgresPool, _ trail: PostgresAuditTrail, _ policies: PolicyAdoption) async -> [String: String?] {
         var checks: [String: String?] = [:]
         do {
             _ = try await pool.query("SELECT 1 AS one FROM promotion_edges LIMIT 1")
