@@ -75,6 +75,9 @@ extension Problem {
             self.init(
                 "queue-full", status: 503, title: "Too much work waits", detail: "\(depth) promotions wait, the limit is \(limit); try again later", retryable: true,
                 retryAfter: 30)
+        case .conflict(let detail): self.init("conflict", status: 409, title: "Not possible as things stand", detail: detail)
+        case .unacceptable(let field, let detail):
+            self.init("unacceptable", status: 422, title: "This does not count", detail: detail, field: field)
         case .failure(let failure): self.init(failure)
         case .store(let error): self.init(error)
         }
@@ -108,6 +111,7 @@ extension Problem {
                 "idempotency-key-reused", status: 422, title: "Idempotency-Key used before", detail: error.description + "; use a new key", field: "Idempotency-Key")
         case .invalidCursor:
             self.init("invalid-cursor", status: 400, title: "Invalid cursor", detail: "pass the 'next' of the same query's last page", field: "cursor")
+        case .full: self.init("too-many", status: 409, title: "There are too many", detail: error.description)
         case .duplicate(let what): self.init("duplicate", status: 409, title: "Exists already", detail: Self.duplicate(what))
         case .auditUnavailable:
             self.init(

@@ -14,13 +14,18 @@ public struct APIServices: Sendable {
     public var policyDesk: any PolicyDesk
     public var trail: any AuditTrail
     public var tokens: Tokens
+    public var verdicts: Verdicts
+    public var evidence: EvidencePosting
+    public var eligibility: Eligibility
+    public var decisions: any DecisionLog
     public var checkpointKeys: [CheckpointVerifier]
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
+        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
+        checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
     ) {
         self.promotions = promotions
         self.store = store
@@ -30,6 +35,10 @@ public struct APIServices: Sendable {
         self.policyDesk = policyDesk
         self.trail = trail
         self.tokens = tokens
+        self.verdicts = verdicts
+        self.evidence = evidence
+        self.eligibility = eligibility
+        self.decisions = decisions
         self.checkpointKeys = checkpointKeys
         self.readiness = readiness
     }
@@ -50,6 +59,9 @@ extension APIServices {
         }
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
+        VerdictRoutes(verdicts: verdicts).add(to: v1)
+        EvidenceRoutes(posting: evidence).add(to: v1)
+        EligibilityRoutes(eligibility: eligibility, decisions: decisions).add(to: v1)
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
         PolicyRoutes(desk: policyDesk).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)

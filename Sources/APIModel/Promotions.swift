@@ -62,14 +62,63 @@ public struct GateResource: Codable, Sendable, Hashable {
     public var reason: String
     public var source: String
     public var warning: Bool
+    /// The earliest time at which a wait can end, where it is known.
+    public var retryAt: Date?
+    /// The digests of what it looked at: signatures, reports, posted evidence.
+    public var evidence: [String]?
+    /// Whether it is open only because somebody ordered it.
+    public var overridden: Bool?
 
-    public init(gate: String, policy: String, outcome: String, reason: String, source: String, warning: Bool) {
+    public init(
+        gate: String, policy: String, outcome: String, reason: String, source: String, warning: Bool, retryAt: Date? = nil, evidence: [String] = [],
+        overridden: Bool = false
+    ) {
         self.gate = gate
         self.policy = policy
         self.outcome = outcome
         self.reason = reason
         self.source = source
         self.warning = warning
+        self.retryAt = retryAt
+        self.evidence = evidence.isEmpty ? nil : evidence
+        self.overridden = overridden ? true : nil
+    }
+}
+
+/// What somebody can do about a gate that is not open.
+public struct GateRequestResource: Codable, Sendable, Hashable {
+    /// One thing that it looks at.
+    public struct Wish: Codable, Sendable, Hashable {
+        /// approval, evidence, scan
+        public var give: String
+        /// Groups and ids that count; empty where anybody does.
+        public var by: [String]
+        public var count: Int?
+        public var kind: String?
+        public var result: String?
+
+        public init(give: String, by: [String], count: Int? = nil, kind: String? = nil, result: String? = nil) {
+            self.give = give
+            self.by = by
+            self.count = count
+            self.kind = kind
+            self.result = result
+        }
+    }
+
+    public var gate: String
+    public var policy: String
+    public var source: String
+    public var wishes: [Wish]
+    /// Who may open it by order; empty where nobody may.
+    public var overridableBy: [String]
+
+    public init(gate: String, policy: String, source: String, wishes: [Wish], overridableBy: [String]) {
+        self.gate = gate
+        self.policy = policy
+        self.source = source
+        self.wishes = wishes
+        self.overridableBy = overridableBy
     }
 }
 
@@ -237,6 +286,8 @@ public struct PromotionResource: Codable, Sendable, Hashable {
     public var failure: FailureResource?
     public var attempts: Int
     public var progress: ProgressResource?
+    /// What people and pipelines can do about its closed gates.
+    public var requests: [GateRequestResource]?
 
     public init(
         id: String, state: String, version: Int, image: String, from: String, to: String, digest: String, tag: String?, targetTags: [String],

@@ -153,13 +153,17 @@ public struct TokenRequestBody: Codable, Sendable, Hashable {
     public var role: String
     public var images: [String]?
     public var environments: [String]?
+    public var groups: [String]?
     public var expiresInDays: Int?
 
-    public init(name: String, role: String, images: [String]? = nil, environments: [String]? = nil, expiresInDays: Int? = nil) {
+    public init(
+        name: String, role: String, images: [String]? = nil, environments: [String]? = nil, groups: [String]? = nil, expiresInDays: Int? = nil
+    ) {
         self.name = name
         self.role = role
         self.images = images
         self.environments = environments
+        self.groups = groups
         self.expiresInDays = expiresInDays
     }
 }
@@ -170,6 +174,7 @@ public struct TokenResource: Codable, Sendable, Hashable {
     public var role: String
     public var images: [String]
     public var environments: [String]
+    public var groups: [String]
     public var hint: String
     public var createdAt: Date
     public var expiresAt: Date
@@ -179,7 +184,7 @@ public struct TokenResource: Codable, Sendable, Hashable {
     public var secret: String?
 
     public init(
-        id: String, name: String, role: String, images: [String], environments: [String], hint: String, createdAt: Date, expiresAt: Date,
+        id: String, name: String, role: String, images: [String], environments: [String], groups: [String], hint: String, createdAt: Date, expiresAt: Date,
         revokedAt: Date?, lastUsedOn: Date?, secret: String?
     ) {
         self.id = id
@@ -187,6 +192,7 @@ public struct TokenResource: Codable, Sendable, Hashable {
         self.role = role
         self.images = images
         self.environments = environments
+        self.groups = groups
         self.hint = hint
         self.createdAt = createdAt
         self.expiresAt = expiresAt

@@ -73,6 +73,38 @@ public actor PostgresConnection {
     /// Whether it can be used again: in no transaction, not too old, and the server has not hung up.
     var isReusable: Bool { session.isIdle && endOfLife > .now && session.isStillOpen() }
 
+    /// What came of lending the connection, and whether it can be lent again.
+    struct Lent<T: Sendable>: Sendable {
+        let result: Result<T, any Error>
+        let isUsable: Bool
+    }
+
+    /// Runs `body` on the connection's thread and leaves the connection clean. `nil`: it is too old or dead, and nothing was run.
+    func lend<T: Sendable>(
+        mustBeReusable: Bool = true, _ body: @Sendable (isolated PostgresConnection) async throws -> T
+    ) async -> Lent<T>? {
+        if mustBeReusable, !isReusable { return nil }
+        let result: Result<T, any Error>
+        do { result = .success(try await body(self)) } catch { result = .failure(error) }
+        return Lent(result: result, isUsable: reset())
+    }
+
+    /// Runs `body` between BEGIN and COMMIT. Where it throws, `reset` rolls back: the first error is the one that is reported.
+    func transaction<T: Sendable>(
+        _ isolation: TransactionIsolation, _ body: @Sendable (isolated PostgresConnection) async throws -> T
+    ) async throws -> T {
+        _ = try control(isolation.begin)
+        let result = try await body(self)
+        do throws(PostgresError) {
+            // A failed transaction answers COMMIT with ROLLBACK and without an error.
+            guard try control("COMMIT") == "COMMIT" else { throw .transactionAborted }
+        } catch {
+            if case .connection = error { throw PostgresError.commitOutcomeUnknown }
+            throw error
+        }
+        return result
+    }
+
     /// Begins, commits or rolls back. Not cancellable: an end must be an end.
     func control(_ sql: SQL) throws(PostgresError) -> String { try session.runOnce(sql).commandTag }
 

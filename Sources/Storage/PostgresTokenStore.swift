@@ -9,15 +9,15 @@ public struct PostgresTokenStore: TokenStore {
 
     public init(pool: PostgresPool) { self.pool = pool }
 
-    private static let select: SQL = "SELECT id, name, grants, hint, created_at, expires_at, revoked_at, last_used_on::timestamptz AS last_used_on FROM tokens"
+    private static let select: SQL = "SELECT id, name, grants, groups, hint, created_at, expires_at, revoked_at, last_used_on::timestamptz AS last_used_on FROM tokens"
 
     public func create(_ token: TokenRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {
         try await storing {
             try await pool.withTransaction { connection in
                 try await connection.execute(
                     """
-                    INSERT INTO tokens (id, name, secret_sha256, hint, grants, created_at, expires_at)
-                    VALUES (\(token.id), \(token.name), \(sha256), \(token.hint), \(try StoredJSON.encode(token.grant)), \(token.createdAt), \(token.expiresAt))
+                    INSERT INTO tokens (id, name, secret_sha256, hint, grants, groups, created_at, expires_at)
+                    VALUES (\(token.id), \(token.name), \(sha256), \(token.hint), \(try StoredJSON.encode(token.grant)), \(token.groups), \(token.createdAt), \(token.expiresAt))
                     """)
                 try await SharedInserts(connection: connection).audit(audit)
             }
@@ -56,7 +56,8 @@ public struct PostgresTokenStore: TokenStore {
     private static func decode(_ row: PostgresRow) throws(PostgresError) -> TokenRecord {
         guard let grant = try row.json("grants", as: Grant.self) else { throw .decoding(column: "grants", expected: "a grant", found: "NULL") }
         return TokenRecord(
-            id: try row.decode("id"), name: try row.decode("name"), grant: grant, hint: try row.decode("hint"), createdAt: try row.decode("created_at"),
+            id: try row.decode("id"), name: try row.decode("name"), grant: grant, groups: try row.decode("groups"), hint: try row.decode("hint"),
+            createdAt: try row.decode("created_at"),
             expiresAt: try row.decode("expires_at"), revokedAt: try row.decodeOptional("revoked_at"), lastUsedOn: try row.decodeOptional("last_used_on"))
     }
 }

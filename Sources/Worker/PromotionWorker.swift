@@ -71,12 +71,12 @@ public struct PromotionWorker: Service {
     }
 
     private func claim(into group: inout DiscardingTaskGroup, _ calls: Calls) async {
-        let free = settings.concurrency - running.count
-        guard free > 0 else { return }
-        // Before the question, so that what we trust ends before what the database grants.
-        let asked = ContinuousClock.now
         do {
-            for leased in try await queue.claim(owner: owner, limit: free, duration: settings.lease) {
+            // One after the other: the first begins while the next is looked for.
+            while running.count < settings.concurrency, !calls.isStopping {
+                // Before the question, so that what we trust ends before what the database grants.
+                let asked = ContinuousClock.now
+                guard let leased = try await queue.claim(owner: owner, limit: 1, duration: settings.lease).first else { return }
                 let interruption = Interruption()
                 running.insert(leased.lease.job, interruption)
                 group.addTask {

@@ -6,14 +6,16 @@ import PolicyEngine
 import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
-struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk {
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk, StatementStore,
+    DecisionLog
+{
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
 
     func create(_ promotion: Promotion, key: IdempotencyKey?, audit: AuditEntry) async throws(StoreError) -> CreatedPromotion { throw .notFound }
     func promotion(_ id: PromotionID) async throws(StoreError) -> Promotion? { nil }
     func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion> { Page(items: [], next: nil) }
-    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove { throw .notFound }
+    func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] { throw .notFound }
     func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
     func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
     func claim(owner: UUID, limit: Int, duration: Duration) async throws(StoreError) -> [LeasedPromotion] { [] }
@@ -51,12 +53,21 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     ) async throws(PromotionFailure) -> ArtifactFacts {
         throw PromotionFailure(.storage, "")
     }
+    func lookAhead(_ image: ImageName, tags: [Tag], in environment: EnvironmentDefinition, tally: RequestTally) async {}
     func currentTargets(
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
+    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { [] }
+    func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] { [] }
+    func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] { [] }
+    func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func record(_ evidence: PostedEvidence, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
+    func record(_ scan: PostedScan, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
+    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<Statement> { Page(items: [], next: nil) }
+    func decisions(since: Date, cursor: String?, limit: Int) async throws(StoreError) -> Page<RecordedDecision> { Page(items: [], next: nil) }
     func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] { [] }
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport { CopyReport() }
@@ -97,7 +108,10 @@ enum StubServices {
         let environs = Environs(now: { Date() }, newID: { UUID() })
         return APIServices(
             promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs), store: stub,
-            catalog: stub, registries: stub, policies: stub, policyDesk: stub, trail: stub, tokens: Tokens(store: stub, environs: environs), checkpointKeys: [],
+            catalog: stub, registries: stub, policies: stub, policyDesk: stub, trail: stub, tokens: Tokens(store: stub, environs: environs),
+            verdicts: Verdicts(store: stub, statements: stub, queue: stub, policies: stub, environs: environs),
+            evidence: EvidencePosting(statements: stub, queue: stub, policies: stub, environs: environs),
+            eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs), decisions: stub, checkpointKeys: [],
             readiness: { ["database": "down"] })
     }
 }

@@ -13,6 +13,8 @@ final class InMemoryPromotions: PromotionStore, WorkQueue {
         var audits: [AuditEntry] = []
         var givenBack: [(delay: Duration, failed: Bool)] = []
         var isLeaseLost = false
+        /// Another promotion that holds the same tags.
+        var tagsAreHeldBy: PromotionID?
     }
 
     let state: Mutex<State>
@@ -21,17 +23,25 @@ final class InMemoryPromotions: PromotionStore, WorkQueue {
 
     var lease: Lease { Lease(job: 1, promotion: state.withLock { $0.promotion.id }, epoch: 1) }
 
-    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove {
-        let result: Result<RecordedMove, StoreError> = state.withLock { state in
+    func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] {
+        let result: Result<[RecordedMove], StoreError> = state.withLock { state in
             if state.isLeaseLost { return .failure(.leaseLost) }
-            guard change.from.contains(state.promotion.state), state.promotion.state.canMove(to: change.to) else {
-                return .failure(.stale(current: state.promotion.state))
+            // All or none, as in a transaction.
+            var after = state
+            var moves: [RecordedMove] = []
+            for change in changes {
+                guard change.from.contains(after.promotion.state), after.promotion.state.canMove(to: change.to) else {
+                    return .failure(.stale(current: after.promotion.state))
+                }
+                if change.to == .copying, let holder = after.tagsAreHeldBy { return .failure(.targetHeld(by: holder)) }
+                let move = RecordedMove(version: after.promotion.version + 1, at: Date())
+                after.promotion = after.promotion.after(change, move)
+                after.moves.append(change.to)
+                after.audits.append(change.audit)
+                moves.append(move)
             }
-            let move = RecordedMove(version: state.promotion.version + 1, at: Date())
-            state.promotion = state.promotion.after(change, move)
-            state.moves.append(change.to)
-            state.audits.append(change.audit)
-            return .success(move)
+            state = after
+            return .success(moves)
         }
         return try result.get()
     }
@@ -76,6 +86,8 @@ struct FakeRegistries: ImageRegistries {
             platforms: [PlatformFacts(platform: Platform(os: "linux", architecture: "amd64"), labels: labels, user: nil)], sizeBytes: 1, created: nil)
     }
 
+    func lookAhead(_ image: ImageName, tags: [Tag], in environment: EnvironmentDefinition, tally: RequestTally) async {}
+
     func currentTargets(
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
@@ -119,4 +131,7 @@ struct FixedPolicies: PolicySource {
 struct NothingRemembered: FactStore {
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
+    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { [] }
+    func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] { [] }
+    func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] { [] }
 }

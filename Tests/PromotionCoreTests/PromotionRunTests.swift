@@ -60,6 +60,17 @@ import Testing
         #expect(store.state.withLock { $0.promotion.decision?.outcome } == .deny)
     }
 
+    @Test func whatWaitsForAnothersTagsKeepsItsDecisionAndIsNoFailure() async throws {
+        let store = InMemoryPromotions(try promotion())
+        store.state.withLock { $0.tagsAreHeldBy = PromotionID(UUID()) }
+        let transfer = FakeTransfer(onCopy: { Issue.record("copied although another one holds the tags") })
+        #expect(try await run(store, transfer: transfer) == .interrupted)
+        let state = store.state.withLock { $0 }
+        #expect(state.moves == [.evaluating, .queued])
+        #expect(state.promotion.decision?.outcome == .allow)
+        #expect(state.givenBack.map(\.1) == [false])
+    }
+
     @Test func factsThatCannotBeHadNeverPass() async throws {
         let store = InMemoryPromotions(try promotion())
         var registries = FakeRegistries()

@@ -90,7 +90,7 @@ struct StoreFixture {
             change.tags = decision.targetTags
         }
         let before = try #require(try await store.promotion(leased.promotion.id))
-        let answered = before.after(change, try await store.move(change, lease: leased.lease))
+        let answered = zip([change], try await store.move([change], lease: leased.lease)).reduce(before) { $0.after($1.0, $1.1) }
         // What a worker goes on with is what is stored.
         #expect(try await store.promotion(leased.promotion.id) == answered)
         return answered

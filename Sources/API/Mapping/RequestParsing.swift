@@ -16,6 +16,23 @@ enum RequestParsing {
         return try APIJSON.decoder().decode(type, from: data)
     }
 
+    /// A body that may be left out.
+    static func optionalJSON<Body: Decodable>(
+        _ request: Request, _ context: ShipliftRequestContext, as type: Body.Type, fields: Set<String>, empty: Body
+    ) async throws -> Body {
+        let data = try await bytes(request, context)
+        if data.isEmpty { return empty }
+        try refuseUnknown(try members(data), fields)
+        return try APIJSON.decoder().decode(type, from: data)
+    }
+
+    /// Unknown query parameters are refused, so that a typing error does not widen a question.
+    static func refuseUnknownQuery(_ request: Request, known: Set<String>) throws(Problem) {
+        for (name, _) in request.uri.queryParameters where !known.contains(String(name)) {
+            throw .invalid(String(name.prefix(80)), "there is no parameter '\(name.prefix(80))'; known: \(known.sorted().joined(separator: ", "))")
+        }
+    }
+
     /// A body `{"items": […]}` of which each item is as strict as a body of its own.
     static func batch(
         _ request: Request, _ context: ShipliftRequestContext, fields: Set<String>, limit: Int
@@ -33,15 +50,23 @@ enum RequestParsing {
     }
 
     private static func object(_ request: Request, _ context: ShipliftRequestContext) async throws -> (Data, [String: Any]) {
+        let data = try await bytes(request, context)
+        return (data, try members(data))
+    }
+
+    private static func bytes(_ request: Request, _ context: ShipliftRequestContext) async throws -> Data {
         let buffer: ByteBuffer
         do { buffer = try await request.body.collect(upTo: context.maxUploadSize) } catch {
             throw Problem("body-too-large", status: 413, title: "The body is too large", detail: "a body has at most \(context.maxUploadSize) bytes")
         }
-        let data = Data(buffer.readableBytesView)
+        return Data(buffer.readableBytesView)
+    }
+
+    private static func members(_ data: Data) throws(Problem) -> [String: Any] {
         let object: Any
         do { object = try JSONSerialization.jsonObject(with: data) } catch { throw Problem.invalid(nil, "the body is not JSON") }
         guard let members = object as? [String: Any] else { throw Problem.invalid(nil, "the body must be a JSON object") }
-        return (data, members)
+        return members
     }
 
     private static func refuseUnknown(_ members: [String: Any], _ fields: Set<String>, in prefix: String = "") throws(Problem) {
@@ -86,10 +111,10 @@ enum RequestParsing {
     private static func tag_(_ text: String) throws(Problem) -> Tag { try tag(text, field: "tag") }
     private static func digest_(_ text: String) throws(Problem) -> Digest { try digest(text) }
 
-    /// `limit`, 1 to 1,000; 50 where it is not given.
-    static func limit(_ request: Request) throws(Problem) -> Int {
-        guard let text = request.uri.queryParameters["limit"] else { return 50 }
-        guard let limit = Int(text), (1...1000).contains(limit) else { throw .invalid("limit", "a whole number from 1 to 1000") }
+    /// `limit`, 1 to `most`; `usual` where it is not given.
+    static func limit(_ request: Request, default usual: Int = 50, most: Int = 1000) throws(Problem) -> Int {
+        guard let text = request.uri.queryParameters["limit"] else { return usual }
+        guard let limit = Int(text), (1...most).contains(limit) else { throw .invalid("limit", "a whole number from 1 to \(most)") }
         return limit
     }
 

@@ -9,7 +9,9 @@ extension DecisionResource {
         self.init(
             outcome: decision.outcome.rawValue, summary: decision.summary,
             gates: decision.gates.map {
-                GateResource(gate: $0.gate, policy: $0.policy, outcome: $0.outcome.rawValue, reason: $0.reason, source: $0.source, warning: $0.isWarning)
+                GateResource(
+                    gate: $0.gate, policy: $0.policy, outcome: $0.outcome.rawValue, reason: $0.reason, source: $0.source, warning: $0.isWarning, retryAt: $0.retryAt,
+                    evidence: $0.evidence.map(\.description), overridden: $0.isOverridden)
             },
             targetTags: decision.targetTags.map(\.description), policyVersion: decision.policyVersion.description, retryAt: decision.retryAt)
     }
@@ -81,12 +83,15 @@ extension TokenResource {
     init(_ token: TokenRecord, secret: String? = nil) {
         var images: [String] = []
         var environments: [String] = []
-        if case .promoter(let patterns, let names) = token.grant {
+        switch token.grant {
+        case .promoter(let patterns, let names), .approver(let patterns, let names):
             images = patterns
             environments = names.map(\.description)
+        case .reporter(let patterns): images = patterns
+        case .reader, .admin: break
         }
         self.init(
-            id: token.id.uuidString.lowercased(), name: token.name, role: token.grant.role, images: images, environments: environments, hint: token.hint,
+            id: token.id.uuidString.lowercased(), name: token.name, role: token.grant.role, images: images, environments: environments, groups: token.groups, hint: token.hint,
             createdAt: token.createdAt, expiresAt: token.expiresAt, revokedAt: token.revokedAt, lastUsedOn: token.lastUsedOn, secret: secret)
     }
 }

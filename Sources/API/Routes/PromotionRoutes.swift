@@ -79,18 +79,21 @@ struct PromotionRoutes: Sendable {
         }
     }
 
-    /// 200 when the promotion is final within the time that the caller would wait, else 202.
-    private func answer(_ promotion: Promotion, waiting seconds: Int?) async throws -> Response {
+    /// A look is answered 200, whatever the state; else 200 when the promotion is final within the time that the caller would wait, else 202.
+    private func answer(_ promotion: Promotion, waiting seconds: Int?, status: HTTPResponse.Status? = nil) async throws -> Response {
         let current = if let seconds { try await promotions.settled(promotion, within: .seconds(seconds)) } else { promotion }
         var headers: HTTPFields = [.location: "/v1/promotions/\(promotion.id)", .eTag: "\"\(current.version)\""]
         if let seconds, let name = HTTPField.Name("Preference-Applied") { headers[name] = "wait=\(seconds)" }
         if !current.state.isFinal { headers[.retryAfter] = "1" }
-        return try .json(PromotionResource(current), status: current.state.isFinal ? .ok : .accepted, headers: headers)
+        var resource = PromotionResource(current)
+        let requests = try await promotions.requests(of: current)
+        resource.requests = requests.isEmpty ? nil : requests.map(GateRequestResource.init)
+        return try .json(resource, status: status ?? (current.state.isFinal ? .ok : .accepted), headers: headers)
     }
 
     @Sendable private func show(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let promotion = try await promotions.promotion(try Self.id(context))
-        return try await answer(promotion, waiting: RequestParsing.wait(request)).asLookup(promotion)
+        return try await answer(promotion, waiting: RequestParsing.wait(request), status: .ok)
     }
 
     @Sendable private func cancel(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
@@ -122,19 +125,10 @@ struct PromotionRoutes: Sendable {
         return try .json(PageResource(items: page.items.map(PromotionResource.init), next: page.next))
     }
 
-    private static func id(_ context: ShipliftRequestContext) throws(Problem) -> PromotionID {
+    static func id(_ context: ShipliftRequestContext) throws(Problem) -> PromotionID {
         guard let text = context.parameters.get("id"), let id = PromotionID(parsing: text) else {
             throw .notFound("a promotion's id is a UUID such as 0192f0c1-2345-7abc-8def-0123456789ab")
         }
         return id
-    }
-}
-
-extension Response {
-    /// A look is answered 200, whatever the state.
-    fileprivate func asLookup(_ promotion: Promotion) -> Response {
-        var copy = self
-        copy.status = .ok
-        return copy
     }
 }

@@ -17,12 +17,12 @@ struct TokenRoutes: Sendable {
     @Sendable private func create(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let admin = try context.admin()
         let body = try await RequestParsing.json(
-            request, context, as: TokenRequestBody.self, fields: ["name", "role", "images", "environments", "expiresInDays"])
+            request, context, as: TokenRequestBody.self, fields: ["name", "role", "images", "environments", "groups", "expiresInDays"])
         guard (1...100).contains(body.name.utf8.count), !body.name.contains("\u{0}") else { throw Problem.invalid("name", "1 to 100 bytes") }
         let days = body.expiresInDays ?? 90
         guard (1...365).contains(days) else { throw Problem.invalid("expiresInDays", "from 1 to 365") }
         let made = try await tokens.create(
-            name: body.name, grant: try grant(body), lifetime: .seconds(days * 86_400), by: admin.subject, requestID: context.requestID)
+            name: body.name, grant: try grant(body), groups: try Self.groups(body), lifetime: .seconds(days * 86_400), by: admin.subject, requestID: context.requestID)
         return try .json(TokenResource(made.record, secret: made.secret.reveal()), status: .created)
     }
 
@@ -30,15 +30,31 @@ struct TokenRoutes: Sendable {
         switch body.role {
         case "reader": return .reader
         case "admin": return .admin
-        case "promoter":
+        case "reporter":
+            guard (body.environments ?? []).isEmpty else { throw .invalid("environments", "evidence is about images, wherever they are") }
+            return .reporter(images: try images(body))
+        case "promoter", "approver":
             var environments: [EnvironmentName] = []
             for text in body.environments ?? [] { environments.append(try RequestParsing.environment(text, field: "environments")) }
-            for pattern in body.images ?? [] {
-                do { _ = try ImagePattern(parsing: pattern) } catch { throw .invalid("images", "'\(pattern.prefix(80))': \(error.description)") }
-            }
-            return .promoter(images: body.images ?? [], environments: environments)
-        default: throw .invalid("role", "one of reader, promoter, admin")
+            let images = try images(body)
+            return body.role == "promoter" ? .promoter(images: images, environments: environments) : .approver(images: images, environments: environments)
+        default: throw .invalid("role", "one of reader, promoter, approver, reporter, admin")
         }
+    }
+
+    private func images(_ body: TokenRequestBody) throws(Problem) -> [String] {
+        for pattern in body.images ?? [] {
+            do { _ = try ImagePattern(parsing: pattern) } catch { throw .invalid("images", "'\(pattern.prefix(80))': \(error.description)") }
+        }
+        return body.images ?? []
+    }
+
+    private static func groups(_ body: TokenRequestBody) throws(Problem) -> [String] {
+        let groups = body.groups ?? []
+        guard groups.count <= 50, groups.allSatisfy({ (1...100).contains($0.utf8.count) && !$0.contains("\u{0}") }) else {
+            throw .invalid("groups", "at most 50 names of 1 to 100 bytes")
+        }
+        return groups
     }
 
     @Sendable private func list(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {

@@ -44,7 +44,7 @@ struct GateContext {
 
     /// Whether somebody is named by a list of groups and ids.
     func names(_ names: [String], include identity: Identity) -> Bool {
-        names.contains { policies.groups[$0].map { $0.contains(identity) } ?? ($0 == identity.id) }
+        policies.names(names, include: identity)
     }
 
     /// Whether evidence counts for a gate that names whose does: signers, groups and ids, or anybody where it names nobody.

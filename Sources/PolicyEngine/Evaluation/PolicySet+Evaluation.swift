@@ -1,5 +1,5 @@
 public import Foundation
-import OCI
+public import OCI
 
 extension PolicySet {
     /// Decides about a promotion: a pure function of the policy, the facts and the time.
@@ -14,7 +14,7 @@ extension PolicySet {
         }
         let selection = RuleSelection(applicable, for: facts.image)
         let templates = selection.templates
-        let tags = targetTags(facts, templates)
+        let tags = Self.targetTags(facts.requestedTargetTags, of: facts.tag, templates)
         var gates = [present(facts, opening), written(tags, facts, target)]
         let context = GateContext(facts: facts, now: now, policies: self)
         for (policy, rules) in selection.rules {
@@ -28,10 +28,16 @@ extension PolicySet {
         return Decision(outcome: outcome, gates: gates, targetTags: tags, policyVersion: version)
     }
 
-    /// The tags to write: those asked for, or the source tag through the templates.
-    private func targetTags(_ facts: PromotionFacts, _ templates: [TagTemplate]) -> [Tag] {
-        let requested = facts.requestedTargetTags
-        return Set(requested.isEmpty ? facts.tag.map { tag in templates.compactMap { $0.tag(for: tag) } } ?? [] : requested).sorted()
+    /// The tags that a promotion would write, whatever is decided about it: those asked for, or the source's tag as the policies rewrite it.
+    /// None where no policy opens the step.
+    public func targetTags(of image: ImageName, from: EnvironmentName, to: EnvironmentName, tag: Tag?, requested: [Tag]) -> [Tag] {
+        let applicable = policies(for: image, from: from, to: to)
+        guard applicable.contains(where: \.opensStep) else { return [] }
+        return Self.targetTags(requested, of: tag, RuleSelection(applicable, for: image).templates)
+    }
+
+    private static func targetTags(_ requested: [Tag], of tag: Tag?, _ templates: [TagTemplate]) -> [Tag] {
+        Set(requested.isEmpty ? tag.map { tag in templates.compactMap { $0.tag(for: tag) } } ?? [] : requested).sorted()
     }
 
     /// What no policy can allow: nothing to write, or an immutable tag that would move.

@@ -33,6 +33,8 @@ struct EvidenceGate: Gate {
 
     var people: [String] { by }
 
+    var wish: GateWish? { .evidence(kind: kind, result: result.description, by: by) }
+
     private var needed: String { "post \(kind) with the result '\(result)'\(by.isEmpty ? "" : " as \(by.joined(separator: ", "))")" }
 
     func add(to needs: inout FactNeeds) {

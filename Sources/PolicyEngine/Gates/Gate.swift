@@ -25,6 +25,9 @@ protocol Gate: Sendable {
 
     /// The groups, signers and ids that it names.
     var people: [String] { get }
+
+    /// What somebody can give that it looks at.
+    var wish: GateWish? { get }
 }
 
 extension Gate {
@@ -33,6 +36,8 @@ extension Gate {
     func add(to needs: inout FactNeeds) {}
 
     var people: [String] { [] }
+
+    var wish: GateWish? { nil }
 }
 
 extension Digest {
@@ -131,6 +136,14 @@ enum GateCondition: Sendable {
         case .all(let conditions), .any(let conditions):
             for condition in conditions { condition.add(to: &needs) }
         case .not(let condition): condition.add(to: &needs)
+        }
+    }
+
+    var wishes: [GateWish] {
+        switch self {
+        case .gate(let gate): [gate.wish].compactMap(\.self)
+        case .all(let conditions), .any(let conditions): conditions.flatMap(\.wishes)
+        case .not(let condition): condition.wishes
         }
     }
 }

@@ -65,6 +65,8 @@ struct ApprovalGate: Gate {
 
     var people: [String] { from }
 
+    var wish: GateWish? { .verdicts(count: count, from: from, countsRequester: countsRequester) }
+
     func add(to needs: inout FactNeeds) {
         needs.approvals = true
         needs.identities = true

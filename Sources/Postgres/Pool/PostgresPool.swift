@@ -26,15 +26,18 @@ public actor PostgresPool {
         state = PoolState(limit: configuration.poolSize)
     }
 
-    /// Lends a connection for the time of `body`.
-    public nonisolated func withConnection<T: Sendable>(_ body: (PostgresConnection) async throws -> T) async throws -> T {
-        let connection = try await acquire()
-        do {
-            let result = try await body(connection)
-            await release(connection)
-            return result
-        } catch {
-            await release(connection)
+    /// Lends a connection for the time of `body`, which runs on the connection's own thread: its statements follow each other without a hop.
+    public nonisolated func withConnection<T: Sendable>(_ body: @Sendable (isolated PostgresConnection) async throws -> T) async throws -> T {
+        var connection = try await acquire()
+        var lent = await connection.lend(body)
+        if lent == nil {
+            // Found dead before anything was sent: a new one takes its place, which is good for one use at least.
+            connection = try await connect()
+            lent = await connection.lend(mustBeReusable: false, body)
+        }
+        guard let lent else { throw PostgresError.connection("a new connection can't be used") }
+        await release(connection, isUsable: lent.isUsable)
+        do { return try lent.result.get() } catch {
             report(error)
             throw error
         }
@@ -50,12 +53,12 @@ public actor PostgresPool {
     ///
     /// - Throws: `commitOutcomeUnknown` where the connection was lost during COMMIT.
     public nonisolated func withTransaction<T: Sendable>(
-        isolation: Isolation = .readCommitted, retrying attempts: Int = 4, _ body: (PostgresConnection) async throws -> T
+        isolation: TransactionIsolation = .readCommitted, retrying attempts: Int = 4, _ body: @Sendable (isolated PostgresConnection) async throws -> T
     ) async throws -> T {
         var attempt = 1
         while true {
             do {
-                return try await withConnection { connection in try await transaction(on: connection, isolation, body) }
+                return try await withConnection { connection in try await connection.transaction(isolation, body) }
             } catch let error as PostgresError where error.isSerializationFailure && attempt < attempts {
                 logger.debug("transaction is tried again", metadata: ["state": "\(error.state?.rawValue ?? "")", "attempt": "\(attempt)"])
                 try await Task.sleep(for: .milliseconds(Int.random(in: 1...(10 << attempt))))
@@ -64,26 +67,22 @@ public actor PostgresPool {
         }
     }
 
-    public enum Isolation: Sendable { case readCommitted, repeatableRead, serializable, readOnlySnapshot }
-
-    private nonisolated func transaction<T: Sendable>(
-        on connection: PostgresConnection, _ isolation: Isolation, _ body: (PostgresConnection) async throws -> T
-    ) async throws -> T {
-        let begin: SQL =
-            switch isolation {
-            case .readCommitted: "BEGIN"
-            case .repeatableRead: "BEGIN ISOLATION LEVEL REPEATABLE READ"
-            case .serializable: "BEGIN ISOLATION LEVEL SERIALIZABLE"
-            case .readOnlySnapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-            }
-        _ = try await connection.control(begin)
-        // On a throw, release() rolls back: the first error is the one that is reported.
-        let result = try await body(connection)
+    /// Runs `body` over one unchanging view of the database, to read much and hand it on: unlike a transaction's, `body` runs where its caller
+    /// runs, and may use what is the caller's own.
+    public nonisolated func withSnapshot<T: Sendable>(_ body: (PostgresConnection) async throws -> T) async throws -> T {
+        let connection = try await acquire()
+        let usable = if await connection.isReusable { connection } else { try await connect() }
         do {
-            // A failed transaction answers COMMIT with ROLLBACK and without an error.
-            guard try await connection.control("COMMIT") == "COMMIT" else { throw PostgresError.transactionAborted }
-        } catch PostgresError.connection { throw PostgresError.commitOutcomeUnknown }
-        return result
+            _ = try await usable.control(TransactionIsolation.readOnlySnapshot.begin)
+            let result = try await body(usable)
+            _ = try await usable.control("COMMIT")
+            await release(usable, isUsable: await usable.reset())
+            return result
+        } catch {
+            await release(usable, isUsable: await usable.reset())
+            report(error)
+            throw error
+        }
     }
 
     public nonisolated func query(_ sql: SQL) async throws -> [PostgresRow] {
@@ -107,10 +106,7 @@ public actor PostgresPool {
         let id = nextWaiter
         switch state.acquire(id) {
         case .closed: throw PostgresError.poolClosed
-        case .lease(let connection):
-            if await connection.isReusable { return connection }
-            // Found dead before anything was sent: a new one takes its place.
-            return try await connect()
+        case .lease(let connection): return connection
         case .connect: return try await connect()
         case .wait:
             waits[id] = .announced
@@ -166,8 +162,7 @@ public actor PostgresPool {
         if state.abandon(id) { settle(id, .failure(error)) }
     }
 
-    private func release(_ connection: PostgresConnection) async {
-        let isUsable = await connection.reset()
+    private func release(_ connection: PostgresConnection, isUsable: Bool) {
         switch state.giveBack(connection, isUsable: isUsable) {
         case .none, .close: break
         case .hand(let connection, let waiter): settle(waiter, .success(.connection(connection)))

@@ -41,6 +41,8 @@ public struct Promotion: Sendable, Hashable {
     public let requestedBy: SubjectID
     public let requestID: RequestID?
     public let createdAt: Date
+    /// The requester with the claims that they had then; `nil` where it was not recorded.
+    public let requestedAs: Identity?
 
     public var state: PromotionState
     /// Counts the state's changes; the `ETag`.
@@ -62,7 +64,8 @@ public struct Promotion: Sendable, Hashable {
         id: PromotionID, image: ImageName, from: EnvironmentName, to: EnvironmentName, digest: Digest, sourceTag: Tag?, requestedTags: [Tag],
         reason: String?, requestedBy: SubjectID, requestID: RequestID?, createdAt: Date, state: PromotionState = .requested, version: Int = 0,
         updatedAt: Date? = nil, finishedAt: Date? = nil, policyVersion: String? = nil, decision: Decision? = nil, report: CopyReport? = nil,
-        tagMoves: [TagMove] = [], failure: PromotionFailure? = nil, attempts: Int = 0, progress: CopyProgress? = nil, cancelRequested: Bool = false
+        tagMoves: [TagMove] = [], failure: PromotionFailure? = nil, attempts: Int = 0, progress: CopyProgress? = nil, cancelRequested: Bool = false,
+        requestedAs: Identity? = nil
     ) {
         self.id = id
         self.image = image
@@ -87,6 +90,7 @@ public struct Promotion: Sendable, Hashable {
         self.attempts = attempts
         self.progress = progress
         self.cancelRequested = cancelRequested
+        self.requestedAs = requestedAs
     }
 }
 

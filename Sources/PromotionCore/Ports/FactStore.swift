@@ -17,11 +17,20 @@ public struct RegistryPresence: Sendable, Hashable {
     }
 }
 
-/// What Shiplift remembers that policy asks about: where a digest is and was, and what entered an environment.
+/// What Shiplift remembers that policy asks about: where a digest is and was, what entered an environment, and what was said.
 public protocol FactStore: Sendable {
     /// When tags of the image were seen to name the digest, by registry.
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence]
 
     /// Promotions that entered an environment since then, the newest first, at most 100,000.
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion]
+
+    /// What was said to a promotion, the oldest first, at most 1,000.
+    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict]
+
+    /// What was posted about any of the digests, of these kinds: of each kind, digest and poster the newest, at most 500.
+    func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact]
+
+    /// Scans that were posted of any of the digests: of each scanner, digest and poster the newest, at most 100.
+    func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact]
 }

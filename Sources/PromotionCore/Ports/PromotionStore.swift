@@ -61,10 +61,10 @@ public protocol PromotionStore: Sendable {
     /// Newest first; at most `limit` (1…1,000).
     func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion>
 
-    /// Changes the state as the worker that holds `lease`: 0 rows for a lease that is lost.
+    /// Changes the state as the worker that holds `lease`, once or several times, all in one transaction: 0 rows for a lease that is lost.
     ///
-    /// Ends the work item where the new state is final or `waiting` without a time.
-    func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove
+    /// Ends the work item where the last state is final or `waiting` without a time.
+    func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove]
 
     /// Cancels: at once where nobody works on it, else by asking the worker, which sees it at its next heartbeat.
     ///

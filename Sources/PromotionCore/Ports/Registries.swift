@@ -60,7 +60,11 @@ public protocol ImageRegistries: Sendable {
     func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally)
         async throws(PromotionFailure) -> ArtifactFacts
 
-    /// What a tag names now in each registry of an environment; registries where it does not exist are left out.
+    /// Looks at tags that will soon be asked about with ``currentTargets(_:tag:in:tally:)``, while something else is waited for. A hint: what
+    /// fails here fails there.
+    func lookAhead(_ image: ImageName, tags: [Tag], in environment: EnvironmentDefinition, tally: RequestTally) async
+
+    /// What a tag names now in each registry of an environment, or named a second ago at most; registries where it does not exist are left out.
     func currentTargets(_ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally)
         async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)]
 

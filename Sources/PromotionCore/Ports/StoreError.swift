@@ -13,6 +13,8 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case targetHeld(by: PromotionID)
     /// A name that must be unique exists.
     case duplicate(String)
+    /// As many as are kept: one of what.
+    case full(String)
     /// A cursor that we did not make, or for another query.
     case invalidCursor
     /// The audit entry could not be written, so the act did not happen.
@@ -33,6 +35,7 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         case .leaseLost: "the lease on this promotion was lost"
         case .targetHeld(let id): "promotion \(id) is still working on the same tag"
         case .duplicate(let what): "\(what) exists already"
+        case .full(let what): "there are too many \(what)"
         case .invalidCursor: "the cursor is not one of this query's"
         case .auditUnavailable(let reason): "the audit entry can't be written: \(reason)"
         case .unavailable(let reason): "the database is not available: \(reason)"

@@ -5,7 +5,7 @@ import PolicyEngine
 
 /// Writes the audit entries of promotions: which act gets which fields stands here and nowhere else.
 struct Acts {
-    private let environs: Environs
+    let environs: Environs
 
     init(_ environs: Environs) { self.environs = environs }
 
@@ -89,10 +89,12 @@ extension Acts {
     }
 
     private static func gate(_ result: GateResult) -> JSONValue {
-        .object([
+        var members: [String: JSONValue] = [
             "gate": .string(result.gate), "policy": .string(result.policy), "outcome": .string(result.outcome.rawValue),
             "reason": .string(AuditEntry.clip(result.reason, to: 500)), "source": .string(result.source), "warning": .bool(result.isWarning),
-        ])
+        ]
+        if result.isOverridden { members["overridden"] = .bool(true) }
+        return .object(members)
     }
 
     private static func failure(_ failure: PromotionFailure) -> JSONValue {

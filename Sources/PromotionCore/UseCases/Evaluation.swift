@@ -11,6 +11,10 @@ public struct EvaluationSubject: Sendable, Hashable {
     public let sourceTag: Tag?
     public let requestedTags: [Tag]
     public let requestedBy: SubjectID
+    /// The requester with claims, where they are known.
+    public let requestedAs: Identity?
+    /// `nil` where there is none yet: nobody can have said anything to it.
+    public let promotion: PromotionID?
 }
 
 /// A decision and the facts it was made on.
@@ -47,20 +51,27 @@ public struct Evaluation: Sendable {
                 .imageNotFound, "\(subject.image)@\(subject.digest) is no longer in \(subject.from)", reference: subject.digest.description)
         }
         let needs = policies.needs(for: subject.image, from: subject.from, to: subject.to)
+        let tags = policies.targetTags(
+            of: subject.image, from: subject.from, to: subject.to, tag: subject.sourceTag, requested: subject.requestedTags)
+        async let current = current(tags, of: subject.image, in: to, tally)
         let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
-        // The first pass tells which tags would be written; what they name now is a fact of the second.
-        let preliminary = facts(subject, artifact, targetTags: [])
-        let tags = policies.evaluate(preliminary, at: environs.now()).targetTags
-        var current: [CurrentTag] = []
-        for tag in tags {
-            for found in try await registries.currentTargets(subject.image, tag: tag, in: to, tally: tally) {
-                current.append(CurrentTag(tag: tag, digest: found.digest))
-            }
-        }
-        var complete = facts(subject, artifact, targetTags: current)
+        var complete = facts(subject, artifact, targetTags: try await current.get())
         try await remember(subject, policies, needs, &complete)
         if !needs.checks.isEmpty { complete.checks = await answers(subject, policies, needs.checks, targetTags: tags, at: environs.now()) }
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
+    }
+
+    /// What the tags to write name now.
+    private func current(
+        _ tags: [Tag], of image: ImageName, in environment: EnvironmentDefinition, _ tally: RequestTally
+    ) async -> Result<[CurrentTag], PromotionFailure> {
+        var found: [CurrentTag] = []
+        do throws(PromotionFailure) {
+            for tag in tags {
+                found += try await registries.currentTargets(image, tag: tag, in: environment, tally: tally).map { CurrentTag(tag: tag, digest: $0.digest) }
+            }
+            return .success(found)
+        } catch { return .failure(error) }
     }
 
     /// What no registry can say: since when something is where it is, and how much has moved.
@@ -76,7 +87,26 @@ public struct Evaluation: Sendable {
             if let window = needs.recentPromotions {
                 facts.recentPromotions = try await memory.promotions(into: subject.to, since: environs.now().addingTimeInterval(-Double(window.seconds)))
             }
+            try await addStatements(subject, needs, &facts)
         } catch { throw PromotionFailure(.storage, "what policy asks about can't be looked up: \(error)", isTransient: true) }
+    }
+
+    /// What people and pipelines have said, beside what is already known.
+    private func addStatements(_ subject: EvaluationSubject, _ needs: FactNeeds, _ facts: inout PromotionFacts) async throws(StoreError) {
+        facts.requesterIdentity = subject.requestedAs
+        // Who may override is said by identities.
+        if needs.approvals || needs.identities {
+            let verdicts: [PromotionVerdict] =
+                if let promotion = subject.promotion { try await memory.verdicts(on: promotion) } else { [] }
+            if needs.approvals { facts.approvals = verdicts.compactMap(\.approval) }
+            facts.override = verdicts.last { $0.kind == .override }.map { OverrideFact(by: $0.by, reason: $0.comment ?? "", at: $0.at) }
+        }
+        guard !needs.evidence.isEmpty || needs.scans else { return }
+        let digests = [subject.digest] + facts.platforms.compactMap(\.digest)
+        if !needs.evidence.isEmpty {
+            facts.evidence = (facts.evidence ?? []) + (try await memory.evidence(about: digests, image: subject.image, kinds: needs.evidence))
+        }
+        if needs.scans { facts.scans = (facts.scans ?? []) + (try await memory.scans(of: digests, image: subject.image)) }
     }
 
     private func facts(_ subject: EvaluationSubject, _ artifact: ArtifactFacts, targetTags: [CurrentTag]) -> PromotionFacts {

@@ -85,10 +85,8 @@ public struct PromotionRun: Sendable {
 
     private func step(_ promotion: inout Promotion, _ leased: LeasedPromotion, _ context: Context) async throws -> Next {
         switch promotion.state {
-        case .requested, .waiting:
-            promotion = try await move(promotion, to: .evaluating, leased.lease)
-        case .evaluating:
-            promotion = try await evaluate(promotion, leased.lease, context)
+        case .requested, .waiting, .evaluating:
+            try await evaluate(&promotion, leased.lease, context)
             return promotion.state == .waiting ? .wait : .goOn
         case .queued:
             promotion = try await move(promotion, to: .copying, leased.lease)
@@ -111,25 +109,35 @@ public struct PromotionRun: Sendable {
         return .goOn
     }
 
-    private func evaluate(_ promotion: Promotion, _ lease: Lease, _ context: Context) async throws -> Promotion {
+    /// Decides, and goes on to copying at once where policy allows and nobody else holds the tags.
+    private func evaluate(_ promotion: inout Promotion, _ lease: Lease, _ context: Context) async throws {
         let policySet = try await policies.current()
         let subject = EvaluationSubject(promotion)
-        let evaluated = try await context.interruption.guarding { [evaluation] in
-            try await evaluation.evaluate(subject, under: policySet)
-        }
+        // The facts are read while the move is written down.
+        async let deciding = decision(about: subject, under: policySet, context)
+        if promotion.state != .evaluating { promotion = try await move(promotion, to: .evaluating, lease) }
+        let evaluated = try await deciding
+        let targets = try Self.targets(of: promotion, in: policySet)
         let next: PromotionState =
             switch evaluated.decision.outcome {
             case .allow: .queued
             case .deny: .denied
             case .wait: .waiting
             }
-        let targets = try Self.targets(of: promotion, in: policySet)
-        return try await move(promotion, to: next, lease, decision: evaluated.decision) {
-            $0.facts = evaluated.facts
-            $0.report = (promotion.report ?? CopyReport()).adding(CopyReport(decisionRequests: evaluated.requests))
-            $0.targets = targets
-            $0.tags = evaluated.decision.targetTags
+        var decided = try change(promotion, to: next, decision: evaluated.decision)
+        decided.facts = evaluated.facts
+        decided.report = (promotion.report ?? CopyReport()).adding(CopyReport(decisionRequests: evaluated.requests))
+        decided.targets = targets
+        decided.tags = evaluated.decision.targetTags
+        guard next == .queued else { return promotion = try await move(promotion, [decided], lease) }
+        let queued = promotion.after(decided, RecordedMove(version: promotion.version + 1, at: environs.now()))
+        do { promotion = try await move(promotion, [decided, try change(queued, to: .copying)], lease) } catch StoreError.targetHeld {
+            promotion = try await move(promotion, [decided], lease)
         }
+    }
+
+    private func decision(about subject: EvaluationSubject, under policySet: PolicySet, _ context: Context) async throws -> Evaluated {
+        try await context.interruption.guarding { [evaluation] in try await evaluation.evaluate(subject, under: policySet) }
     }
 
     private func order(for promotion: Promotion) async throws -> TransferOrder {
@@ -144,19 +152,28 @@ public struct PromotionRun: Sendable {
     }
 
     private func move(
-        _ promotion: Promotion, to next: PromotionState, _ lease: Lease, decision: Decision? = nil, failure: PromotionFailure? = nil,
-        _ fill: (inout StateChange) -> Void = { _ in }
+        _ promotion: Promotion, to next: PromotionState, _ lease: Lease, failure: PromotionFailure? = nil, _ fill: (inout StateChange) -> Void = { _ in }
     ) async throws -> Promotion {
-        var change = StateChange(
+        var change = try change(promotion, to: next, failure: failure)
+        fill(&change)
+        return try await move(promotion, [change], lease)
+    }
+
+    private func move(_ promotion: Promotion, _ changes: [StateChange], _ lease: Lease) async throws -> Promotion {
+        let moved = zip(changes, try await store.move(changes, lease: lease)).reduce(promotion) { $0.after($1.0, $1.1) }
+        if moved.state.isFinal { self.changes.note(promotion.id) }
+        return moved
+    }
+
+    private func change(
+        _ promotion: Promotion, to next: PromotionState, decision: Decision? = nil, failure: PromotionFailure? = nil
+    ) throws -> StateChange {
+        StateChange(
             promotion: promotion.id, from: [promotion.state], to: next,
             audit: try Acts(environs).changed(
                 promotion, to: next, by: .worker, authentication: .service, requestID: promotion.requestID,
                 reason: failure?.message ?? decision?.summary, decision: decision, failure: failure),
             decision: decision, failure: failure)
-        fill(&change)
-        let moved = promotion.after(change, try await store.move(change, lease: lease))
-        if moved.state.isFinal { changes.note(promotion.id) }
-        return moved
     }
 
     static func targets(of promotion: Promotion, in policies: PolicySet) throws(PromotionFailure) -> [TargetRepository] {
@@ -241,6 +258,6 @@ extension EvaluationSubject {
     init(_ promotion: Promotion) {
         self.init(
             image: promotion.image, from: promotion.from, to: promotion.to, digest: promotion.digest, sourceTag: promotion.sourceTag,
-            requestedTags: promotion.requestedTags, requestedBy: promotion.requestedBy)
+            requestedTags: promotion.requestedTags, requestedBy: promotion.requestedBy, requestedAs: promotion.requestedAs, promotion: promotion.id)
     }
 }

@@ -11,6 +11,10 @@ public enum PromotionRequestError: Error, Sendable {
     case artifactNotFound(image: ImageName, reference: ManifestReference, environment: EnvironmentName)
     case promotionNotFound(PromotionID)
     case queueFull(depth: Int, limit: Int)
+    /// What is asked for makes no sense as things stand.
+    case conflict(String)
+    /// What was sent does not count: the field at fault, and why.
+    case unacceptable(field: String, String)
     case failure(PromotionFailure)
     case store(StoreError)
 }
@@ -65,7 +69,7 @@ public struct Promotions: Sendable {
         var promotion = Promotion(
             id: PromotionID(environs.newID()), image: request.image, from: request.from, to: request.to, digest: resolved.digest,
             sourceTag: request.reference.tag, requestedTags: request.targetTags, reason: request.reason, requestedBy: principal.subject,
-            requestID: requestID, createdAt: environs.now())
+            requestID: requestID, createdAt: environs.now(), requestedAs: principal.identity)
         promotion.report = CopyReport(decisionRequests: requests)
         let audit = try entry { () throws(AuditEntryError) in
             try Acts(environs).requested(promotion, by: principal.subject, authentication: .token)
@@ -86,7 +90,7 @@ public struct Promotions: Sendable {
         let (policySet, resolved, _) = try await resolve(request, for: principal)
         let subject = EvaluationSubject(
             image: request.image, from: request.from, to: request.to, digest: resolved.digest, sourceTag: request.reference.tag,
-            requestedTags: request.targetTags, requestedBy: principal.subject)
+            requestedTags: request.targetTags, requestedBy: principal.subject, requestedAs: principal.identity, promotion: nil)
         let evaluated = try await failure { () async throws(PromotionFailure) in
             try await evaluation.evaluate(subject, under: policySet)
         }
@@ -104,6 +108,17 @@ public struct Promotions: Sendable {
         let found = try await store { () async throws(StoreError) in try await store.promotion(id) }
         guard let found else { throw .promotionNotFound(id) }
         return found
+    }
+
+    /// What people and pipelines can do about the gates of a promotion that are not open, and who: nothing where the policy has changed since.
+    public func requests(of promotion: Promotion) async throws(PromotionRequestError) -> [GateRequest] {
+        guard promotion.state == .waiting || promotion.state == .denied, let decision = promotion.decision else { return [] }
+        let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
+        guard policySet.version == decision.policyVersion else { return [] }
+        let closed = decision.gates.filter { $0.outcome != .allow && !$0.isWarning }
+        return policySet.requests(for: promotion.image, from: promotion.from, to: promotion.to).filter { request in
+            closed.contains { $0.gate == request.gate && $0.policy == request.policy }
+        }
     }
 
     /// Waits until a promotion is final, at most `time`; holds no thread and no connection meanwhile.
@@ -168,11 +183,15 @@ public struct Promotions: Sendable {
         let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
         let known = policySet.environments.map(\.name)
         guard let from = policySet.environment(named: request.from) else { throw .unknownEnvironment(request.from, known: known) }
-        guard policySet.environment(named: request.to) != nil else { throw .unknownEnvironment(request.to, known: known) }
+        guard let to = policySet.environment(named: request.to) else { throw .unknownEnvironment(request.to, known: known) }
         let tally = RequestTally()
+        let tags = policySet.targetTags(of: request.image, from: request.from, to: request.to, tag: request.reference.tag, requested: request.targetTags)
+        // What the tags name will be asked as soon as the artifact is known: it costs no time to ask at once.
+        async let ahead: Void = registries.lookAhead(request.image, tags: tags, in: to, tally: tally)
         let resolved = try await failure { () async throws(PromotionFailure) in
             try await registries.resolve(request.image, request.reference, in: from, tally: tally)
         }
+        await ahead
         guard let resolved else {
             throw .artifactNotFound(image: request.image, reference: request.reference, environment: request.from)
         }

@@ -20,20 +20,20 @@ public struct Tokens: Sendable {
     /// Who a secret belongs to; `nil` where it is unknown, expired or revoked.
     public func authenticate(_ secret: APITokenSecret) async throws(StoreError) -> Principal? {
         guard let token = try await store.token(sha256: secret.sha256), token.isUsable(at: environs.now()) else { return nil }
-        return Principal(subject: .token(token.id), name: token.name, grant: token.grant)
+        return token.principal
     }
 
     /// Makes a token.
     ///
     /// - Throws: `duplicate` where a token of this name is in use.
     public func create(
-        name: String, grant: Grant, lifetime: Duration, by actor: SubjectID, requestID: RequestID?
+        name: String, grant: Grant, groups: [String] = [], lifetime: Duration, by actor: SubjectID, requestID: RequestID?
     ) async throws(StoreError) -> MadeToken {
         var random = SystemRandomNumberGenerator()
         let secret = APITokenSecret(random: &random)
         let now = environs.now()
         let record = TokenRecord(
-            id: environs.newID(), name: name, grant: grant, hint: secret.hint, createdAt: now,
+            id: environs.newID(), name: name, grant: grant, groups: groups, hint: secret.hint, createdAt: now,
             expiresAt: now.addingTimeInterval(Double(lifetime.components.seconds)))
         let audit = try entry("token.created", record, by: actor, requestID)
         try await store.create(record, sha256: secret.sha256, audit: audit)
@@ -53,7 +53,10 @@ public struct Tokens: Sendable {
                 id: environs.newID(), time: environs.now(),
                 actor: AuditActor(id: actor.description, authentication: actor == .service ? .service : .token), action: action, outcome: .success,
                 requestID: requestID?.description,
-                details: ["token": .string(token.id.uuidString.lowercased()), "name": .string(AuditEntry.clip(token.name, to: 100)), "role": .string(token.grant.role)])
+                details: [
+                    "token": .string(token.id.uuidString.lowercased()), "name": .string(AuditEntry.clip(token.name, to: 100)), "role": .string(token.grant.role),
+                    "groups": .array(token.groups.map { .string(AuditEntry.clip($0, to: 100)) }),
+                ])
         } catch { throw .auditUnavailable("\(error)") }
     }
 }

@@ -57,7 +57,7 @@ extension PostgresAuditTrail {
 
     /// Writes the log in the form that `AuditExportVerifier` and the verifier in Python check: at most 10,000 checkpoints, the newest.
     public func export(to line: @concurrent (String) async throws -> Void) async throws {
-        try await pool.withTransaction(isolation: .readOnlySnapshot) { connection in
+        try await pool.withSnapshot { connection in
             try await line(try AuditExportLine.header.text())
             for row in try await connection.query(
                 "SELECT note FROM (SELECT tree_size, note FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 10000) n ORDER BY tree_size")

@@ -156,6 +156,7 @@ public struct PostgresCatalog: Catalog {
             ON CONFLICT (singleton) DO UPDATE SET version = excluded.version, since = now() WHERE policy_in_force.version <> excluded.version
             """)
         if changed > 0 { try await SharedInserts(connection: connection).audit(audit) }
+        try await Waking(connection: connection).promotionsDecidedUnderOthers(than: policies.version.description)
     }
 
     private struct StoredFile: Decodable {

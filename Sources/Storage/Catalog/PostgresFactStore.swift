@@ -10,6 +10,40 @@ public struct PostgresFactStore: FactStore {
 
     public init(pool: PostgresPool) { self.pool = pool }
 
+    public func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] {
+        try await storing { try await pool.query(VerdictRow.of(promotion)).map { row in try VerdictRow.decode(row) } }
+    }
+
+    /// Of each kind, digest and poster the newest: one poster's words don't hide another's.
+    public func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] {
+        try await storing {
+            try await pool.query(
+                """
+                SELECT * FROM (
+                  SELECT DISTINCT ON (kind, digest, posted_by) id, digest, image, kind, result, NULL::jsonb AS details, url, content_sha256, identity, recorded_at
+                    FROM evidence WHERE digest = ANY (\(digests.map(\.stored))) AND kind = ANY (\(kinds.sorted()))
+                     AND (image IS NULL OR image = \(image.description))
+                   ORDER BY kind, digest, posted_by, id DESC) AS newest
+                 ORDER BY id DESC LIMIT 500
+                """
+            ).map { row in try StatementRow.evidence(row).fact }
+        }
+    }
+
+    public func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] {
+        try await storing {
+            try await pool.query(
+                """
+                SELECT * FROM (
+                  SELECT DISTINCT ON (scanner, digest, posted_by) id, digest, image, scanner, format, completed_at, findings, report_sha256, identity, recorded_at
+                    FROM scans WHERE digest = ANY (\(digests.map(\.stored))) AND (image IS NULL OR image = \(image.description))
+                   ORDER BY scanner, digest, posted_by, completed_at DESC, id DESC) AS newest
+                 ORDER BY completed_at DESC LIMIT 100
+                """
+            ).map { row in try StatementRow.scan(row).fact }
+        }
+    }
+
     /// The times in which any tag named the digest are joined: a tag that was written anew is no break.
     public func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] {
         try await storing {

@@ -6,7 +6,12 @@ import Postgres
 public import PromotionCore
 
 extension PostgresPromotionStore {
-    public func move(_ change: StateChange, lease: Lease) async throws(StoreError) -> RecordedMove {
+    public func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] {
+        guard let first = changes.first else { return [] }
+        return try await moved(first, changes.dropFirst(), lease)
+    }
+
+    private func moved(_ first: StateChange, _ rest: ArraySlice<StateChange>, _ lease: Lease) async throws(StoreError) -> [RecordedMove] {
         try await storing {
             try await pool.withTransaction { connection in
                 let held = try await connection.query(
@@ -15,12 +20,17 @@ extension PostgresPromotionStore {
                        FOR UPDATE
                     """)
                 guard !held.isEmpty else { throw StoreError.leaseLost }
-                let current = try await lockState(change.promotion, connection)
-                guard change.from.contains(current.state) else { throw StoreError.stale(current: current.state) }
-                if change.to == .copying { try await hold(change.promotion, connection) }
-                let move = try await record(change, from: current, connection)
-                try await settleJob(change, lease, connection)
-                return move
+                var current = try await lockState(first.promotion, connection)
+                var moves: [RecordedMove] = []
+                for change in [first] + rest {
+                    guard change.from.contains(current.state) else { throw StoreError.stale(current: current.state) }
+                    if change.to == .copying { try await hold(change.promotion, connection) }
+                    let move = try await record(change, from: current, connection)
+                    current = Standing(state: change.to, version: move.version)
+                    moves.append(move)
+                    try await settleJob(change, lease, connection)
+                }
+                return moves
             }
         }
     }
@@ -50,9 +60,7 @@ extension PostgresPromotionStore {
                 try await pool.withTransaction { connection in
                     let current = try await lock(id, connection)
                     guard current.state.isRetryable else { throw StoreError.stale(current: current.state) }
-                    _ = try await record(
-                        StateChange(promotion: id, from: [current.state], to: .requested, audit: audit), from: Standing(current), connection)
-                    try await queue(current, connection)
+                    try await revive(current, audit, connection)
                     return try await reread(id, connection)
                 }
             }
@@ -83,6 +91,19 @@ extension PostgresPromotionStore {
         init(_ promotion: Promotion) { self.init(state: promotion.state, version: promotion.version) }
     }
 
+    /// What a verdict needs: the work item first, as everybody locks it, then the promotion.
+    func lockWithWork(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Promotion {
+        _ = try await connection.query("SELECT 1 AS one FROM jobs WHERE promotion_id = \(id.uuid) FOR UPDATE")
+        return try await lock(id, connection)
+    }
+
+    /// Puts a promotion that has ended back to `requested` with a new work item.
+    func revive(_ promotion: Promotion, _ audit: AuditEntry, _ connection: PostgresConnection) async throws {
+        _ = try await record(
+            StateChange(promotion: promotion.id, from: [promotion.state], to: .requested, audit: audit), from: Standing(promotion), connection)
+        try await queue(promotion, connection)
+    }
+
     private func lockState(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Standing {
         guard let row = try await connection.query("SELECT state, version FROM promotions WHERE id = \(id.uuid) FOR UPDATE").first else {
             throw StoreError.notFound
@@ -95,7 +116,7 @@ extension PostgresPromotionStore {
         return try PromotionRow.decode(row)
     }
 
-    private func reread(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Promotion {
+    func reread(_ id: PromotionID, _ connection: PostgresConnection) async throws -> Promotion {
         guard let row = try await connection.query(PromotionRow.select + " WHERE p.id = \(id.uuid)").first else { throw StoreError.notFound }
         return try PromotionRow.decode(row)
     }
@@ -132,6 +153,7 @@ extension PostgresPromotionStore {
                 """)
         }
         if change.to == .queued, change.decision != nil { try await insertTargets(change, connection) }
+        if change.to == .waiting, let facts = change.facts { try await insertPlatforms(facts, change.promotion, connection) }
         if [.copying, .committing].contains(current.state), change.to != .committing {
             try await connection.execute("UPDATE promotion_targets SET holds = false WHERE promotion_id = \(change.promotion.uuid) AND holds")
         }
@@ -154,6 +176,14 @@ extension PostgresPromotionStore {
         }
     }
 
+    /// The manifests that evidence may be about while the promotion waits.
+    private func insertPlatforms(_ facts: PromotionFacts, _ id: PromotionID, _ connection: PostgresConnection) async throws {
+        for digest in Set(facts.platforms.compactMap(\.digest)) where digest != facts.digest {
+            try await connection.execute(
+                "INSERT INTO promotion_platforms (promotion_id, digest) VALUES (\(id.uuid), \(digest.stored)) ON CONFLICT DO NOTHING")
+        }
+    }
+
     /// Takes the tags for this promotion: older promotions of the same tag go first.
     private func hold(_ id: PromotionID, _ connection: PostgresConnection) async throws {
         let older = try await connection.query(
@@ -170,7 +200,10 @@ extension PostgresPromotionStore {
         }
     }
 
-    /// Ends the work item with the promotion; a promotion that waits is looked at again at its time.
+    /// Ends the work item with the promotion. One that waits is looked at again at its time, or at once where something has arrived meanwhile.
+    ///
+    /// Without a time it is woken by what arrives. What nobody tells us of, a signature in a registry, is found by looking, the less often the
+    /// longer it has been waiting.
     private func settleJob(_ change: StateChange, _ lease: Lease, _ connection: PostgresConnection) async throws {
         guard change.to.isFinal || change.to == .waiting else { return }
         try await connection.execute(
@@ -181,7 +214,9 @@ extension PostgresPromotionStore {
             try await connection.execute(
                 """
                 UPDATE jobs SET state = 'available', lease_owner = NULL, lease_expires_at = NULL,
-                       run_at = coalesce(\(change.decision?.retryAt), now() + interval '60 seconds')
+                       run_at = CASE WHEN woken THEN now() ELSE coalesce(\(change.decision?.retryAt), now() + (
+                         SELECT greatest(interval '60 seconds', least((now() - p.created_at) / 10, interval '15 minutes'))
+                           FROM promotions p WHERE p.id = jobs.promotion_id)) END
                  WHERE id = \(lease.job) AND lease_epoch = \(lease.epoch)
                 """)
         }

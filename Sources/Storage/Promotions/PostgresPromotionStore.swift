@@ -44,11 +44,12 @@ public struct PostgresPromotionStore: PromotionStore {
         try await connection.execute(
             """
             INSERT INTO promotions (id, image_id, from_environment, to_environment, digest, source_tag, requested_tags, reason, requested_by, request_id,
-                                    dedupe_key, state, created_at, updated_at, report)
+                                    dedupe_key, state, created_at, updated_at, report, requested_as)
             VALUES (\(promotion.id.uuid), \(image), \(promotion.from.description), \(promotion.to.description), \(promotion.digest.stored),
                     \(promotion.sourceTag?.description), \(promotion.requestedTags.map(\.description)), \(promotion.reason),
                     \(promotion.requestedBy.description), \(promotion.requestID?.description), \(dedupe), 'requested', \(promotion.createdAt),
-                    \(promotion.createdAt), \(try StoredJSON.encodeIfPresent(promotion.report)))
+                    \(promotion.createdAt), \(try StoredJSON.encodeIfPresent(promotion.report)),
+                    \(try StoredJSON.encodeIfPresent(promotion.requestedAs)))
             """)
         if let key { try await insert(key, promotion.id, connection) }
         try await queue(promotion, connection)

@@ -36,7 +36,7 @@ public struct PostgresWorkQueue: WorkQueue {
                          ORDER BY run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) j),
                     bump AS (
                       UPDATE job_lanes l SET running = running + 1, last_claimed_at = clock_timestamp() FROM pick WHERE l.lane = pick.lane)
-                    UPDATE jobs j SET state = 'running', lease_epoch = lease_epoch + 1, lease_owner = \(owner),
+                    UPDATE jobs j SET state = 'running', woken = false, lease_epoch = lease_epoch + 1, lease_owner = \(owner),
                            lease_expires_at = now() + \(duration.seconds) * interval '1 second'
                       FROM pick WHERE j.id = pick.id RETURNING j.id, j.promotion_id, j.lease_epoch, j.failures
                     """)

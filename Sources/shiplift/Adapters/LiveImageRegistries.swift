@@ -138,17 +138,50 @@ struct LiveImageRegistries: ImageRegistries {
             let meter = RequestMeter()
             defer { tally.add(meter.requests) }
             do throws(RegistryError) {
-                let began = ContinuousClock.now
-                // A list may be older than our own last write: of a tag that we know to name something, the registry is asked.
-                let isListedAbsent = await absent.contains(tag, at: site, meter: meter)
-                let isAbsent = if isListedAbsent { await !isKept(tag, definition, site) } else { false }
-                let head = isAbsent ? nil : try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
-                try await noteTag(.tag(tag), head?.digest, image, environment, definition, site)
-                recent.note(.tag(tag), TagSighting(head?.digest), at: site, when: began)
-                if let head { found.append((target, head.digest)) }
+                let digest = try await sight(tag, definition, site, meter).digest
+                try await noteTag(.tag(tag), digest, image, environment, definition, site)
+                if let digest { found.append((target, digest)) }
             } catch { throw PromotionFailure(error) }
         }
         return found
+    }
+
+    /// What the tag names, or named within the last second.
+    private func sight(_ tag: Tag, _ definition: RegistryDefinition, _ site: Site, _ meter: RequestMeter) async throws(RegistryError) -> TagSighting {
+        if let fresh = recent.sighting(.tag(tag), at: site, within: .seconds(1)) { return fresh }
+        let began = ContinuousClock.now
+        // A list may be older than our own last write: of a tag that we know to name something, the registry is asked.
+        let isListedAbsent = await absent.contains(tag, at: site, meter: meter)
+        let isAbsent = if isListedAbsent { await !isKept(tag, definition, site) } else { false }
+        let head = isAbsent ? nil : try await site.client.headManifest(site.repository, .tag(tag), meter: meter)
+        let sighting = TagSighting(head?.digest)
+        recent.note(.tag(tag), sighting, at: site, when: began)
+        return sighting
+    }
+
+    func lookAhead(_ image: ImageName, tags: [Tag], in environment: EnvironmentDefinition, tally: RequestTally) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await look(image, tags, environment, tally) }
+            group.addTask {
+                // Whoever asks for a promotion does not wait for a target that does not answer.
+                do { try await Task.sleep(for: .seconds(1)) } catch { return }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func look(_ image: ImageName, _ tags: [Tag], _ environment: EnvironmentDefinition, _ tally: RequestTally) async {
+        for definition in environment.registries {
+            let meter = RequestMeter()
+            defer { tally.add(meter.requests) }
+            do {
+                let site = try sites.site(image, in: definition)
+                for tag in tags { _ = try await sight(tag, definition, site, meter) }
+            } catch {
+                logger.debug("a tag could not be looked at ahead", metadata: ["registry": "\(definition.name)", "error": "\(error)"])
+            }
+        }
     }
 
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int {

@@ -46,7 +46,7 @@ struct APIClient: Sendable {
     ///
     /// - Throws: `ProblemResource` where the service says why not, `ClientError` where it can't be reached.
     func send(
-        _ method: HTTPMethod, _ path: String, query: [(String, String?)] = [], body: (any Encodable)? = nil, fields: [(String, String)] = [],
+        _ method: HTTPMethod, _ path: String, query: [(String, String?)] = [], body: (any Encodable)? = nil, raw: Data? = nil, fields: [(String, String)] = [],
         timeout: Duration = .seconds(90)
     ) async throws -> Data {
         var url = try base.resolving(path)
@@ -54,12 +54,12 @@ struct APIClient: Sendable {
         var headers = HTTPFields()
         try headers.append("Authorization", "Bearer \(token.reveal())")
         try headers.append("Accept", "application/json")
-        if body != nil { try headers.append("Content-Type", "application/json") }
+        if body != nil || raw != nil { try headers.append("Content-Type", "application/json") }
         for (name, value) in fields { try headers.append(name, value) }
         var settings = ConnectionSettings()
         settings.totalTimeout = timeout
         settings.stallTimeout = timeout
-        let request = HTTPRequest(method, url, fields: headers, body: try body.map { Array(try APIJSON.encoder().encode($0)) })
+        let request = HTTPRequest(method, url, fields: headers, body: try raw.map(Array.init) ?? body.map { Array(try APIJSON.encoder().encode($0)) })
         let response: HTTPResponse
         do { response = try await http.send(request, settings: settings, maximumBodyBytes: Self.maximumBytes) } catch {
             throw ClientError.unreachable("the service can't be reached: \(error)")

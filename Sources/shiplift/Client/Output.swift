@@ -95,15 +95,36 @@ enum Output {
         line("digest     \(promotion.digest)")
         if let decision = promotion.decision {
             line("policy     \(Output.short(decision.policyVersion)): \(decision.summary)")
-            for gate in decision.gates where promotion.state == "denied" || gate.outcome != "allow" {
-                line("           \(gate.outcome == "allow" ? "✓" : "✗") \(gate.gate): \(gate.reason)\(gate.source.isEmpty ? "" : "  (\(gate.source))")")
+            for gate in decision.gates where promotion.state == "denied" || gate.outcome != "allow" || gate.overridden == true {
+                let sign = gate.overridden == true ? "!" : gate.outcome == "allow" ? "✓" : gate.outcome == "wait" ? "…" : "✗"
+                let until = gate.retryAt.map { ", until \(time($0))" } ?? ""
+                line("           \(sign) \(gate.gate): \(gate.reason)\(until)\(gate.source.isEmpty ? "" : "  (\(gate.source))")")
+                for digest in gate.evidence ?? [] { line("               looked at \(digest)") }
             }
         }
+        for request in promotion.requests ?? [] { self.request(request, promotion) }
         if let report = promotion.report { self.report(report) }
         for move in promotion.tagMoves {
             line("tag        \(move.repository):\(move.tag) in \(move.registry)  \(move.written ? "was \(move.previous.map(short) ?? "absent")" : "already there")")
         }
         if let failure = promotion.failure { line("failure    \(failure.kind): \(failure.message)") }
+    }
+
+    /// What can be done about a closed gate, as commands.
+    private static func request(_ request: GateRequestResource, _ promotion: PromotionResource) {
+        for wish in request.wishes {
+            let who = wish.by.isEmpty ? "anybody" : wish.by.joined(separator: ", ")
+            let what =
+                switch wish.give {
+                case "approval": "\(wish.count ?? 1) of \(who): shiplift approve \(promotion.id)"
+                case "evidence": "\(who): shiplift evidence post \(promotion.digest) --kind \(wish.kind ?? "") --result \(wish.result ?? "passed")"
+                default: "\(who): shiplift scan post FILE --digest \(promotion.digest)"
+                }
+            line("can do     \(request.gate): \(what)")
+        }
+        if !request.overridableBy.isEmpty {
+            line("           \(request.gate): by order, \(request.overridableBy.joined(separator: ", ")): shiplift override \(promotion.id) --reason …")
+        }
     }
 
     static func report(_ report: ReportResource) {

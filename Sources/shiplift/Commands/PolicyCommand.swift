@@ -7,7 +7,7 @@ import PolicyEngine
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy", abstract: "Checks, tests and explains policy files before they are merged; shows what is in force.",
-        subcommands: [Check.self, Test.self, Explain.self, ShowStatus.self, Refresh.self])
+        subcommands: [Check.self, Test.self, Explain.self, PolicyReplayCommand.self, ShowStatus.self, Refresh.self])
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -14,23 +14,27 @@ struct TokenCommand: AsyncParsableCommand {
             discussion: """
                 Examples:
                   shiplift token create auditor --role reader
+                  shiplift token create ada --role approver --environment production --group release-managers
+                  shiplift token create scanner --role reporter --group scanners
                   shiplift token create shop-ci --role promoter --image 'shop/**' --environment test --environment staging --days 30
                 """)
         @Argument(help: "What it is for; unique among tokens in use.")
         var name: String
-        @Option(help: "reader, promoter or admin.")
+        @Option(help: "reader, promoter, approver, reporter (posts evidence) or admin.")
         var role: String
-        @Option(help: "Images it may promote (glob); may be given several times. Without it, all.")
+        @Option(help: "Images it may promote, approve or report on (glob); may be given several times. Without it, all.")
         var image: [String] = []
-        @Option(help: "Environments it may promote to; may be given several times. Without it, all.")
+        @Option(help: "Environments it may promote to or approve for; may be given several times. Without it, all.")
         var environment: [String] = []
+        @Option(help: "A group that its bearer belongs to, which policy knows as a claim 'groups' of the issuer 'shiplift'; may be given several times.")
+        var group: [String] = []
         @Option(help: "Days until it expires, 1 to 365.")
         var days = 90
         @OptionGroup var service: ServiceOptions
 
         func run() async throws {
             let token: TokenResource = try await service.client().post(
-                "/v1/tokens", TokenRequestBody(name: name, role: role, images: image, environments: environment, expiresInDays: days))
+                "/v1/tokens", TokenRequestBody(name: name, role: role, images: image, environments: environment, groups: group.isEmpty ? nil : group, expiresInDays: days))
             if service.isJSON { return try Output.json(token) }
             Output.line(token.secret ?? "")
             Output.error("token \(token.name) (\(token.role)), expires \(Output.time(token.expiresAt)); the secret is shown this once")
@@ -45,11 +49,11 @@ struct TokenCommand: AsyncParsableCommand {
             let page: PageResource<TokenResource> = try await service.client().get("/v1/tokens")
             if service.isJSON { return try Output.json(page) }
             Output.table(
-                ["ID", "NAME", "ROLE", "IMAGES", "ENVIRONMENTS", "ENDS WITH", "EXPIRES", "REVOKED", "LAST USED"],
+                ["ID", "NAME", "ROLE", "IMAGES", "ENVIRONMENTS", "GROUPS", "ENDS WITH", "EXPIRES", "REVOKED", "LAST USED"],
                 page.items.map {
                     [
                         $0.id, $0.name, $0.role, $0.images.isEmpty ? "all" : $0.images.joined(separator: ","),
-                        $0.environments.isEmpty ? "all" : $0.environments.joined(separator: ","), "…" + $0.hint, Output.time($0.expiresAt),
+                        $0.environments.isEmpty ? "all" : $0.environments.joined(separator: ","), $0.groups.joined(separator: ","), "…" + $0.hint, Output.time($0.expiresAt),
                         Output.time($0.revokedAt), Output.time($0.lastUsedOn),
                     ]
                 })

@@ -79,7 +79,14 @@ struct ShipliftService {
         let core = core(pool, hintPool, http, catalog, policies, database)
         let services = APIServices(
             promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies, trail: trail,
-            tokens: tokens, checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
+            tokens: tokens,
+            verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
+            eligibility: Eligibility(
+                registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool),
+                checks: HTTPExternalChecks(http: http, now: Self.environs.now), environs: Self.environs),
+            decisions: PostgresDecisionLog(pool: pool),
+            checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
@@ -113,6 +120,7 @@ struct ShipliftService {
     private struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
+        let statements: PostgresStatementStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
         let transfer: EngineImageTransfer
@@ -151,7 +159,7 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, queue: queue, registries: registries, transfer: transfer,
+            promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 

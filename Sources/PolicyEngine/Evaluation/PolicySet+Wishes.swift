@@ -1,0 +1,56 @@
+public import OCI
+
+/// Something that somebody can give and that a gate looks at.
+public enum GateWish: Sendable, Hashable {
+    /// Verdicts by members of groups, or by ids.
+    case verdicts(count: Int, from: [String], countsRequester: Bool)
+    /// Evidence of a kind, with a result that matches a pattern; anybody's counts where `by` is empty.
+    case evidence(kind: String, result: String, by: [String])
+    /// A scan; anybody's counts where `by` is empty.
+    case scan(by: [String])
+}
+
+/// A gate that looks at what people and pipelines give, and who may open it by order.
+public struct GateRequest: Sendable, Hashable {
+    public let policy: String
+    public let gate: String
+    /// `file:line` of the rule.
+    public let source: String
+    public let wishes: [GateWish]
+    /// Groups and ids; empty where nobody may.
+    public let overridableBy: [String]
+}
+
+extension PolicySet {
+    /// Whether somebody is named by a list of groups and ids.
+    public func names(_ names: [String], include identity: Identity) -> Bool {
+        names.contains { groups[$0].map { $0.contains(identity) } ?? ($0 == identity.id) }
+    }
+
+    /// The gates of a step that somebody can do something about.
+    public func requests(for image: ImageName, from: EnvironmentName, to: EnvironmentName) -> [GateRequest] {
+        RuleSelection(policies(for: image, from: from, to: to), for: image).rules.flatMap { policy, rules in rules.compactMap { policy.request($0) } }
+    }
+
+    /// The gates of any step that look at what is posted about digests: of one image, or of all.
+    public func evidenceRequests(for image: ImageName?) -> [GateRequest] {
+        policies.filter { policy in image.map { policy.applies(to: $0) } ?? true }.flatMap { policy in
+            (policy.gates + policy.defaults).compactMap { policy.request($0) }
+        }
+    }
+
+    /// Who may open which gates of a step by order: empty where nobody may.
+    public func overridingGroups(for image: ImageName, from: EnvironmentName, to: EnvironmentName) -> [String] {
+        var seen: Set<String> = []
+        return policies(for: image, from: from, to: to).flatMap { $0.overrides?.by ?? [] }.filter { seen.insert($0).inserted }
+    }
+}
+
+extension Policy {
+    fileprivate func request(_ rule: GateRule) -> GateRequest? {
+        let overridable = overrides.map { $0.gates.contains(rule.name) ? $0.by : [] } ?? []
+        let wishes = rule.condition.wishes
+        guard !wishes.isEmpty || !overridable.isEmpty else { return nil }
+        return GateRequest(policy: name, gate: rule.name, source: rule.place, wishes: wishes, overridableBy: overridable)
+    }
+}

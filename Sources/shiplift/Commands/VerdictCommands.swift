@@ -1,0 +1,89 @@
+import APIModel
+import ArgumentParser
+import Foundation
+
+/// `shiplift approve`
+struct Approve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Approves a promotion that waits for it; it goes on by itself when nothing else is missing.",
+        discussion: """
+            Who may, and how many are needed, is for the policy to say: 'shiplift status ID' shows it. A later verdict of the same person takes the \
+            earlier one's place.
+
+            Example:
+              shiplift approve 0192f0c1-2345-7abc-8def-0123456789ab --comment "read the changes"
+            """)
+    @Argument(help: "The promotion's id.")
+    var id: String
+    @Option(help: "Why; kept in the audit log.")
+    var comment: String?
+    @Flag(help: "Wait for the promotion's end.")
+    var wait = false
+    @Option(help: "Longest wait, in seconds.")
+    var timeout = 900
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        try await Judgement(id: id, verb: "approve", said: "approved", body: VerdictBody(comment: comment), wait: wait, timeout: timeout).give(service)
+    }
+}
+
+/// `shiplift reject`
+struct Reject: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Rejects a promotion that waits for approval: it is denied.",
+        discussion: "Example:\n  shiplift reject 0192f0c1-2345-7abc-8def-0123456789ab --comment \"not before the migration\"")
+    @Argument(help: "The promotion's id.")
+    var id: String
+    @Option(help: "Why; kept in the audit log and shown to the requester.")
+    var comment: String?
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        try await Judgement(id: id, verb: "reject", said: "rejected", body: VerdictBody(comment: comment), wait: false, timeout: 0).give(service)
+    }
+}
+
+/// `shiplift override`
+struct OverrideCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "override", abstract: "Opens the gates of a promotion that policy lets you open by order, whatever they say.",
+        discussion: """
+            For emergencies: only those whom a policy names may, only the gates that it lists are opened, and the log says so loudly.
+
+            Example:
+              shiplift override 0192f0c1-2345-7abc-8def-0123456789ab --reason "INC-4711: payments are down" --wait
+            """)
+    @Argument(help: "The promotion's id.")
+    var id: String
+    @Option(help: "Why; kept in the audit log.")
+    var reason: String
+    @Flag(help: "Wait for the promotion's end.")
+    var wait = false
+    @Option(help: "Longest wait, in seconds.")
+    var timeout = 900
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        try await Judgement(id: id, verb: "override", said: "overridden", body: VerdictBody(reason: reason), wait: wait, timeout: timeout).give(service)
+    }
+}
+
+/// Gives a verdict and follows the promotion where that is wanted.
+private struct Judgement {
+    let id: String
+    let verb: String
+    let said: String
+    let body: VerdictBody
+    let wait: Bool
+    let timeout: Int
+
+    func give(_ service: ServiceOptions) async throws {
+        let client = try service.client()
+        let promotion: PromotionResource = try await client.post("/v1/promotions/\(try PathSegment.id(id))/\(verb)", body)
+        if wait { return try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: true, timeout: timeout) }
+        if service.isJSON { return try Output.json(promotion) }
+        Output.line("\(said): \(promotion.image)\(promotion.tag.map { ":" + $0 } ?? "") to \(promotion.to)")
+        Output.line("it is looked at again now; see: shiplift status \(promotion.id)")
+    }
+}
