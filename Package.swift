@@ -16,6 +16,9 @@ let wrapper: [SwiftSetting] = strict + [.strictMemorySafety()]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let certificates: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 
@@ -28,6 +31,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.1"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
@@ -54,7 +59,8 @@ let package = Package(
         // Pure decisions.
         .target(name: "PolicyEngine", dependencies: ["OCI", yams], swiftSettings: strict),
         .target(name: "AuditLog", dependencies: ["OCI", crypto], swiftSettings: strict),
-        .target(name: "PromotionCore", dependencies: ["PolicyEngine", "AuditLog", "OCI", crypto], swiftSettings: strict),
+        .target(name: "Trust", dependencies: ["OCI", crypto, cryptoExtras, certificates, asn1], swiftSettings: strict),
+        .target(name: "PromotionCore", dependencies: ["PolicyEngine", "Trust", "AuditLog", "OCI", crypto], swiftSettings: strict),
 
         // Policies from git.
         .target(
@@ -84,7 +90,7 @@ let package = Package(
             name: "shiplift",
             dependencies: [
                 "API", "APIModel", "AuditLog", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
-                "Storage", "Transfer", "Worker", hummingbird, logging, lifecycle, crypto, yams,
+                "Storage", "Transfer", "Trust", "Worker", hummingbird, logging, lifecycle, crypto, yams,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -99,8 +105,9 @@ let package = Package(
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "TransferTests", dependencies: ["Transfer", "Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
+        .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
-        .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI"], swiftSettings: strict),
+        .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "Trust", "AuditLog", "OCI"], swiftSettings: strict),
         .testTarget(
             name: "GitPoliciesTests", dependencies: ["GitPolicies", "PromotionCore", "PolicyEngine", "AuditLog", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
@@ -112,6 +119,6 @@ let package = Package(
                 "API", "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, yams, .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "HummingbirdTesting", package: "hummingbird"),
             ], swiftSettings: strict),
-        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "APIModel", "OCI"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "APIModel", "OCI", crypto], swiftSettings: strict),
     ]
 )

@@ -1,5 +1,5 @@
 public import AuditLog
-import APIModel
+public import APIModel
 public import Hummingbird
 import PolicyEngine
 public import PromotionCore
@@ -19,13 +19,16 @@ public struct APIServices: Sendable {
     public var eligibility: Eligibility
     public var decisions: any DecisionLog
     public var checkpointKeys: [CheckpointVerifier]
+    /// What statements about promotions are signed with.
+    public var statementKeys: KeysResource
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
         policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
-        checkpointKeys: [CheckpointVerifier], readiness: @escaping @Sendable () async -> [String: String?]
+        checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
+        readiness: @escaping @Sendable () async -> [String: String?]
     ) {
         self.promotions = promotions
         self.store = store
@@ -40,6 +43,7 @@ public struct APIServices: Sendable {
         self.eligibility = eligibility
         self.decisions = decisions
         self.checkpointKeys = checkpointKeys
+        self.statementKeys = statementKeys
         self.readiness = readiness
     }
 }
@@ -66,6 +70,7 @@ extension APIServices {
         PolicyRoutes(desk: policyDesk).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
+        v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
         return router
     }
 }

@@ -219,6 +219,29 @@ public struct AuditVerificationResource: Codable, Sendable, Hashable {
     }
 }
 
+/// The keys that promotions are signed for with.
+public struct KeysResource: Codable, Sendable, Hashable {
+    /// A public key that Shiplift signs statements with.
+    public struct Key: Codable, Sendable, Hashable {
+        /// SHA-256 of the SubjectPublicKeyInfo.
+        public var id: String
+        /// `ed25519` or `ecdsa-p256-sha256`.
+        public var algorithm: String
+        /// In PEM.
+        public var publicKey: String
+
+        public init(id: String, algorithm: String, publicKey: String) {
+            self.id = id
+            self.algorithm = algorithm
+            self.publicKey = publicKey
+        }
+    }
+
+    public var keys: [Key]
+
+    public init(keys: [Key]) { self.keys = keys }
+}
+
 public struct HealthResource: Codable, Sendable, Hashable {
     public var status: String
     public var checks: [String: String]

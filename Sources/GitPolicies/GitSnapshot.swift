@@ -39,7 +39,7 @@ struct GitSnapshot {
         let size: Int
     }
 
-    /// All `.yaml` and `.yml` files of the folder, hidden ones left out, by their paths in it.
+    /// All policy files and trust files of the folder, by their paths in it.
     func files(_ described: PolicyCommit) async throws -> [PolicyFile] {
         let entries = try await entries(described)
         var mistakes: [PolicyDiagnostic] = []
@@ -47,6 +47,9 @@ struct GitSnapshot {
             mistakes.append(PolicyDiagnostic(file: entry.path, line: 1, column: 1, problem: problem, remedy: remedy))
         }
         for entry in entries where !entry.mode.hasPrefix("100") { mistake(entry, "this is a symbolic link or a submodule", "put the file itself in its place") }
+        for entry in entries where entry.size > PolicyFile.maximumBytes {
+            mistake(entry, "the file has \(entry.size) bytes", "a policy or trust file has at most \(PolicyFile.maximumBytes)")
+        }
         if entries.count > GitPolicyOrigin.maximumFiles || entries.reduce(0, { $0 + $1.size }) > GitPolicyOrigin.maximumBytes {
             throw refusal(
                 "there are more than \(GitPolicyOrigin.maximumFiles) policy files, or more than \(GitPolicyOrigin.maximumBytes) bytes of them",
@@ -77,9 +80,7 @@ struct GitSnapshot {
             guard let tab = record.firstIndex(of: UInt8(ascii: "\t")) else { continue }
             let path = String(decoding: record[record.index(after: tab)...], as: UTF8.self)
             let fields = String(decoding: record[..<tab], as: UTF8.self).split(separator: " ")
-            let parts = path.split(separator: "/")
-            let isPolicy = ["yaml", "yml"].contains { path.hasSuffix(".\($0)") } && !parts.contains { $0.hasPrefix(".") }
-            guard fields.count == 4, isPolicy else { continue }
+            guard fields.count == 4, PolicyFile.counts(path) else { continue }
             entries.append(Entry(path: path, mode: String(fields[0]), object: String(fields[2]), size: Int(fields[3]) ?? 0))
         }
         return entries

@@ -96,6 +96,8 @@ public struct EnvironmentDefinition: Sendable, Hashable {
     public let registries: [RegistryDefinition]
     /// Tags that never move once they exist.
     public let immutableTags: [TextPattern]
+    /// Whether Shiplift signs for promotions into it.
+    public let attests: Bool
 
     public func isImmutable(_ tag: Tag) -> Bool { immutableTags.contains { $0.matches(tag.description) } }
 }

@@ -10,6 +10,8 @@ public struct PolicySet: Sendable {
     public let signers: [String: TrustedSigner]
     /// Services outside that may be asked, by name. No other is.
     public let checks: [String: CheckEndpoint]
+    /// The files that signers name, by their paths; those that are missing are not here.
+    public let trustMaterial: [String: PolicyFile]
     public let policies: [Policy]
     /// Test cases; they decide nothing.
     public let cases: [PolicyCase]
@@ -21,7 +23,8 @@ public struct PolicySet: Sendable {
         for file in files.sorted(by: { $0.path < $1.path }) { loading.read(file) }
         loading.checkTogether()
         guard loading.diagnostics.isEmpty else { throw PolicyLoadError(diagnostics: loading.diagnostics) }
-        version = PolicyVersion(files: loading.decisive, commit: commit)
+        version = PolicyVersion(files: loading.decisive + loading.trustMaterial, commit: commit)
+        trustMaterial = Dictionary(loading.trustMaterial.map { ($0.path, $0) }) { first, _ in first }
         environments = loading.environments.environments
         groups = Dictionary(loading.environments.groups.map { ($0.name, $0) }) { first, _ in first }
         signers = Dictionary(loading.environments.signers.map { ($0.name, $0) }) { first, _ in first }

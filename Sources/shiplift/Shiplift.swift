@@ -14,7 +14,7 @@ struct Shiplift: AsyncParsableCommand {
             Ask where it is:        shiplift where sha256:…
             Ask who did what:       shiplift audit --image shop/api
 
-            Commands other than serve, migrate and policy talk to the service at SHIPLIFT_URL
+            Commands other than serve, migrate, verify and policy talk to the service at SHIPLIFT_URL
             (http://127.0.0.1:8080) with the token in SHIPLIFT_TOKEN or in the file SHIPLIFT_TOKEN_FILE.
 
             Exit status: 0 done, 2 wrong usage or configuration, 3 denied by policy or not permitted,
@@ -24,7 +24,7 @@ struct Shiplift: AsyncParsableCommand {
         subcommands: [
             Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
             EvidenceCommand.self, ScanCommand.self, Next.self, Images.self, Tags.self, Where.self,
-            Environments.self, Audit.self, PolicyCommand.self, TokenCommand.self,
+            Environments.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, TokenCommand.self,
         ])
 
     /// Parses, runs, and turns errors into the documented exit status.

@@ -57,6 +57,10 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func currentTargets(
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
+    func attachments(
+        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+    ) async throws(PromotionFailure) -> AttachedEvidence { AttachedEvidence() }
+
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }

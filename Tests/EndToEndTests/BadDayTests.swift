@@ -186,6 +186,22 @@ import Testing
         try await service.terminate()
     }
 
+    /// The target's tag is looked at while the source is asked: whoever asks for a promotion must not wait for a target that is silent.
+    @Test func aSilentTargetDoesNotHoldUpWhoAsks() async throws {
+        let lift = try await Lift.make()
+        try await lift.shared.push(try ImageFixture.image(labels: Lift.labels), to: "dev/shop/api", tag: "1.0.0")
+        lift.toStaging.add(FaultRule(.hold, methods: ["HEAD"], target: "/manifests/"))
+        let service = try await lift.start()
+        let began = ContinuousClock.now
+        let promotion = try await lift.request("shop/api:1.0.0", from: "dev", to: "staging")
+        let taken = ContinuousClock.now - began
+        #expect(taken < .seconds(10), "\(taken): a request's own limit is longer")
+        #expect(!lift.toStaging.requests("HEAD", "/manifests/").isEmpty)
+        lift.toStaging.release()
+        #expect(try await lift.end(of: promotion.id).state == "succeeded")
+        try await service.terminate()
+    }
+
     @Test func aCancelledPromotionLeavesTheTagAlone() async throws {
         let lift = try await Lift.make()
         try await lift.shared.push(try ImageFixture.image(layers: [2 << 20], labels: Lift.labels), to: "dev/shop/api", tag: "1.0.0")

@@ -98,8 +98,11 @@ struct GateLoadingTests {
             "groups: { a: { issuer: \"https://idp\" } }", at: 6, 14, "the member says nobody in particular", "add subject, or claims with issuer"),
         Mistake("groups: { a: { subject: \"regex:(\" } }", at: 6, 25, "'regex:(' is no pattern", "use a glob"),
         Mistake("groups: { \"a:b\": { subject: c } }", at: 6, 11, "'a:b' has a colon", "what has one is somebody's id"),
-        Mistake("trust: { a: {} }", at: 6, 13, "the signer has no key", "write one of key, keyFile, keyless"),
+        Mistake("trust: { a: {} }", at: 6, 13, "the signer has no key", "write one of key, keyFile, keyless, notation"),
         Mistake("trust: { a: { keyFile: b, key: c } }", at: 6, 13, "the signer has more than one of key, keyFile", "write one of"),
+        Mistake("trust: { a: { keyFile: /etc/key } }", at: 6, 24, "'/etc/key' is no path inside the policy folder", "keys/release.pub"),
+        Mistake("trust: { a: { keyFile: ../key } }", at: 6, 24, "'../key' is no path inside the policy folder", "keys/release.pub"),
+        Mistake("trust: { a: { notation: { trustStore: b } } }", at: 6, 25, "there is no 'subject'", "anybody below the roots could sign"),
         Mistake("trust: { a: { key: c } }", at: 6, 20, "this is no public key in PEM", "-----BEGIN PUBLIC KEY-----"),
         Mistake("trust: { a: { keyless: { subject: b } } }", at: 6, 24, "there is no 'issuer'", "a subject is worth what its issuer is worth"),
         Mistake("trust: { a: { keyless: { issuer: b } } }", at: 6, 24, "there is no 'subject'", "anybody at the issuer could sign"),
@@ -162,8 +165,17 @@ struct GateLoadingTests {
                 key: |
                   \(pem)
               three: { keyless: { issuer: "https://ci", subject: "https://ci/build@*" } }
+              four: { notation: { trustStore: [certificates/ca.pem], subject: "CN=release,*" }, repository: "registry.example.com/*" }
             """
-        let set = try PolicySet(files: [PolicyFile(path: "environments.yaml", text: trust)], commit: nil)
+        let files = [PolicyFile(path: "environments.yaml", text: trust)]
+        let set = try PolicySet(files: files, commit: nil)
+        #expect(set.signers["three"]?.files == ["trusted_root.json"] && set.signers["four"]?.files == ["certificates/ca.pem"])
+        #expect(try set.signers["four"]?.repository == TextPattern(parsing: "registry.example.com/*") && set.trustMaterial.isEmpty)
+        // What a signer is checked with decides as much as the policy does: with another key it is another version.
+        let key = PolicyFile(path: "keys/one.pub", text: "key")
+        let withKey = try PolicySet(files: files + [key, PolicyFile(path: "unused.pem", text: "x")], commit: nil)
+        #expect(withKey.trustMaterial == ["keys/one.pub": key] && withKey.version != set.version)
+        #expect(try PolicySet(files: files + [PolicyFile(path: "unused.pem", text: "y")], commit: nil).version == set.version)
         #expect(set.signers["one"]?.verification == .keyFile("keys/one.pub") && set.signers["one"]?.source.line == 5)
         #expect(
             set.signers["one"]?.validFrom == Timestamp.date("2026-01-01T00:00:00Z")

@@ -61,6 +61,7 @@ struct SchemaTests {
             SchemaPlace("environments", "$defs/signer/keyless", "trust: { s: { keyless: { @ } } }"),
             SchemaPlace("environments", "$defs/check", "checks: { c: { @ } }"),
             SchemaPlace("environments", "$defs/check/secret", "checks: { c: { url: \"https://a/b\", secret: { @ } } }"),
+            SchemaPlace("environments", "$defs/signer/notation", "trust: { s: { notation: { @ } } }"),
         ]
         + ["credentials", "tls", "proxy", "limits"].map { key in
             SchemaPlace("environments", "$defs/registry/\(key)", "environments: [{ name: a, registries: [{ url: \"https://a\", \(key): { @ } }] }]")

@@ -92,6 +92,10 @@ struct FakeRegistries: ImageRegistries {
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
 
+    func attachments(
+        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+    ) async throws(PromotionFailure) -> AttachedEvidence { AttachedEvidence() }
+
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
 }
 

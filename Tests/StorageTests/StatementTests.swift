@@ -40,7 +40,7 @@ import Testing
             requester: "token:test", mediaType: .ociManifest, artifactType: nil,
             platforms: platform.map { [PlatformFacts(platform: Platform(os: "linux", architecture: "arm64"), labels: [:], user: nil, digest: $0)] } ?? [],
             annotations: [:], sizeBytes: 1, created: nil, presentInSource: true, targetTags: [])
-        _ = try await fixture.store.move(change, lease: leased.lease)
+        _ = try await fixture.store.move([change], lease: leased.lease)
         return try #require(try await fixture.store.promotion(promotion.id))
     }
 

@@ -22,6 +22,9 @@ public struct FactNeeds: Sendable, Hashable {
     /// Claims of the requester and of others, by which groups are recognised.
     public var identities = false
 
+    /// Whether what hangs on the artifact has to be read.
+    public var readsAttachments: Bool { signatures || provenance || sboms || scans }
+
     public init(configurations: Bool = false, platforms: Bool = false) {
         self.configurations = configurations
         self.platforms = platforms
@@ -40,7 +43,7 @@ extension PolicySet {
             if policy.overrides != nil { needs.identities = true }
         }
         // Evidence may be bound to a platform's own manifest.
-        if needs.signatures || needs.provenance || needs.sboms || needs.scans || !needs.evidence.isEmpty { needs.platforms = true }
+        if needs.readsAttachments || !needs.evidence.isEmpty { needs.platforms = true }
         return needs
     }
 }

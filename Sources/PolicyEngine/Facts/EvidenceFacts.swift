@@ -18,7 +18,7 @@ public struct EnvironmentPresence: Sendable, Hashable, Codable {
 
 /// A signature over a manifest of the artifact, as verification found it.
 public struct SignatureFact: Sendable, Hashable, Codable {
-    /// The trusted signer, by the name in the environments file.
+    /// The trusted signer, by the name in the environments file; empty where it is by nobody who is trusted, and `failure` says more.
     public let signer: String
     /// The key's fingerprint, or issuer and subject of the certificate. The same key under two names is one.
     public let identity: String

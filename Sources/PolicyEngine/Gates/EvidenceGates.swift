@@ -175,7 +175,9 @@ struct SignatureGate: Gate {
         }
         let evidence = relevant.compactMap(\.evidence)
         if signers.count >= count { return .allow("signed by \(signers.joined(separator: ", "))", evidence: evidence) }
-        let seen = signers.isEmpty ? "no signature is known for \(context.artifact)" : "signed by \(signers.joined(separator: ", ")) alone"
+        let strange = all.first { $0.signer.isEmpty && subject.contains($0.digest) }
+        let none = strange.map { "no signature that counts is known for \(context.artifact): \(($0.failure ?? "").excerpt)" }
+        let seen = signers.isEmpty ? none ?? "no signature is known for \(context.artifact)" : "signed by \(signers.joined(separator: ", ")) alone"
         return .missing(([seen] + partly + [needed]).joined(separator: "; "), missing)
     }
 }

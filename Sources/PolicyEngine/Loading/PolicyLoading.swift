@@ -24,7 +24,14 @@ struct PolicyLoading {
 
     private static let kinds = "'kind: Environments', 'kind: Policy' or 'kind: Cases'"
 
+    /// Keys, certificates and trust roots, by their paths.
+    private var material: [String: PolicyFile] = [:]
+
     mutating func read(_ file: PolicyFile) {
+        guard file.path.hasSuffix(".yaml") || file.path.hasSuffix(".yml") else {
+            material[file.path] = file
+            return
+        }
         var reader = YAMLReader(file: file.path)
         defer {
             diagnostics += reader.diagnostics
@@ -67,6 +74,9 @@ struct PolicyLoading {
         environments = reader.environmentsFile(document)
         knowsEnvironments = reader.diagnostics.isEmpty
     }
+
+    /// The files that signers name: they decide as well.
+    var trustMaterial: [PolicyFile] { Set(environments.signers.flatMap(\.files)).compactMap { material[$0] } }
 
     /// Checks what no single file can know.
     mutating func checkTogether() {

@@ -37,25 +37,38 @@ extension YAMLReader {
         guard let node else { return [] }
         var signers: [TrustedSigner] = []
         for (name, key, value) in named(node, "trust") {
-            guard let members = members(value, of: "a signer", allowed: ["key", "keyFile", "keyless", "validFrom", "validUntil"]) else { continue }
+            guard let members = members(value, of: "a signer", allowed: Self.signerKeys) else { continue }
             guard let verification = verification(value, members) else { continue }
             let from = members["validFrom"].flatMap { day($0, "validFrom") }
             let until = members["validUntil"].flatMap { day($0, "validUntil") }
             signers.append(
                 TrustedSigner(
                     name: name, source: SourceLocation(file: file, line: key.mark?.line ?? 1), verification: verification,
+                    repository: members["repository"].flatMap { pattern($0, "repository") }, root: members["root"].flatMap { file($0, "root") },
                     validFrom: from.map { Date(timeIntervalSince1970: Double($0.daysSince1970 * 86_400)) },
                     validUntil: until.map { Date(timeIntervalSince1970: Double(($0.daysSince1970 + 1) * 86_400)) }))
         }
         return signers
     }
 
+    private static let signerKeys = ["key", "keyFile", "keyless", "notation", "repository", "root", "validFrom", "validUntil"]
+
+    /// A file of the policy folder, by its path in it.
+    private mutating func file(_ node: Node, _ what: String) -> String? {
+        guard let path = string(node, what) else { return nil }
+        guard !path.hasPrefix("/"), !path.split(separator: "/", omittingEmptySubsequences: false).contains(where: { ["..", ".", ""].contains($0) }) else {
+            report(node, "'\(path.excerpt)' is no path inside the policy folder", "write for example 'keys/release.pub'")
+            return nil
+        }
+        return path
+    }
+
     private mutating func verification(_ node: Node, _ members: [String: Node]) -> TrustedSigner.Verification? {
-        let ways = ["key", "keyFile", "keyless"].filter { members[$0] != nil }
+        let ways = ["key", "keyFile", "keyless", "notation"].filter { members[$0] != nil }
         guard ways.count == 1 else {
             report(
                 node, ways.isEmpty ? "the signer has no key" : "the signer has more than one of \(ways.joined(separator: ", "))",
-                "write one of key, keyFile, keyless")
+                "write one of key, keyFile, keyless, notation")
             return nil
         }
         if let key = members["key"] {
@@ -66,13 +79,27 @@ extension YAMLReader {
             }
             return .key(text)
         }
-        if let file = members["keyFile"] { return string(file, "keyFile").map { .keyFile($0) } }
+        if let file = members["keyFile"] { return self.file(file, "keyFile").map { .keyFile($0) } }
+        if let notation = members["notation"] { return self.notation(notation) }
         guard let keyless = members["keyless"], let parts = self.members(keyless, of: "keyless", allowed: ["issuer", "subject"]),
             let issuerNode = required(parts["issuer"], "issuer", in: keyless, "add the issuer: a subject is worth what its issuer is worth"),
             let subjectNode = required(parts["subject"], "subject", in: keyless, "add the subject: without it anybody at the issuer could sign"),
             let issuer = string(issuerNode, "issuer"), let subject = pattern(subjectNode, "subject")
         else { return nil }
         return .keyless(issuer: issuer, subject: subject)
+    }
+
+    private mutating func notation(_ node: Node) -> TrustedSigner.Verification? {
+        guard let parts = members(node, of: "notation", allowed: ["trustStore", "subject"]),
+            let store = required(parts["trustStore"], "trustStore", in: node, "name the files with the root certificates"),
+            let subjectNode = required(parts["subject"], "subject", in: node, "add the subject: without it anybody below the roots could sign"),
+            let subject = pattern(subjectNode, "subject")
+        else { return nil }
+        var files: [String] = []
+        for item in store.scalar == nil ? list(store, "trustStore") : [store] {
+            if let path = file(item, "trustStore") { files.append(path) }
+        }
+        return files.isEmpty ? nil : .notation(trustStore: files, subject: subject)
     }
 
     /// The members of a mapping whose keys are names.

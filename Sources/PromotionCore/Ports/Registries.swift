@@ -2,6 +2,7 @@ import Foundation
 public import OCI
 public import PolicyEngine
 import Synchronization
+public import Trust
 
 /// An artifact that was found in an environment.
 public struct ResolvedArtifact: Sendable, Hashable {
@@ -50,6 +51,26 @@ public struct ArtifactFacts: Sendable, Hashable {
     }
 }
 
+/// What was found beside an artifact.
+public struct AttachedEvidence: Sendable, Hashable {
+    /// Something signed, and the manifest that it hangs on.
+    public struct Signed: Sendable, Hashable {
+        public let subject: Digest
+        public let attachment: SignedAttachment
+
+        public init(subject: Digest, attachment: SignedAttachment) {
+            self.subject = subject
+            self.attachment = attachment
+        }
+    }
+
+    public var signed: [Signed] = []
+    /// Those that nobody signed.
+    public var sboms: [SBOMFact] = []
+
+    public init() {}
+}
+
 /// Reading what is where. Talks only to registries that an environment names.
 public protocol ImageRegistries: Sendable {
     /// Finds a tag or digest in an environment: one request per registry, the first that has it answers. `nil` where none has it.
@@ -67,6 +88,11 @@ public protocol ImageRegistries: Sendable {
     /// What a tag names now in each registry of an environment, or named a second ago at most; registries where it does not exist are left out.
     func currentTargets(_ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally)
         async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)]
+
+    /// Reads what claims to be signed about an artifact or one of its platforms, and what bills of materials hang on them, within bounds.
+    /// Nothing of it is believed yet.
+    func attachments(to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally)
+        async throws(PromotionFailure) -> AttachedEvidence
 
     /// The tags of an image in an environment, bounded by `limit`, each looked up and recorded in the tag's history.
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int

@@ -46,6 +46,17 @@ struct Acts {
             ])
     }
 
+    func attested(
+        _ promotion: Promotion, _ attached: [(registry: String, digests: [Digest])], key: Digest
+    ) throws(AuditEntryError) -> AuditEntry {
+        let places = attached.prefix(20).map { registry, digests in
+            JSONValue.object(["registry": .string(registry), "digests": .array(digests.map { .string($0.description) })])
+        }
+        return try entry(
+            "promotion.attested", promotion, by: .worker, .service, outcome: .success, requestID: nil, reason: nil, before: nil, after: promotion.state,
+            details: ["attached": .array(places), "key": .string(key.description)])
+    }
+
     func changed(
         _ promotion: Promotion, to next: PromotionState, by actor: SubjectID, authentication: AuditActor.Authentication,
         requestID: RequestID?, reason: String?, decision: Decision? = nil, failure: PromotionFailure? = nil

@@ -56,6 +56,10 @@ public struct Evaluation: Sendable {
         async let current = current(tags, of: subject.image, in: to, tally)
         let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
         var complete = facts(subject, artifact, targetTags: try await current.get())
+        if needs.readsAttachments {
+            let attached = try await registries.attachments(to: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
+            await EvidenceVerification(signers: try TrustedSigners(for: policies), now: environs.now()).fill(&complete, from: attached, needs)
+        }
         try await remember(subject, policies, needs, &complete)
         if !needs.checks.isEmpty { complete.checks = await answers(subject, policies, needs.checks, targetTags: tags, at: environs.now()) }
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)

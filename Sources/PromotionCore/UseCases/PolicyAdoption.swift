@@ -122,7 +122,10 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         reached()
         guard let edition else { return }
         let loaded: PolicySet
-        do throws(PolicyLoadError) { loaded = try PolicySet(files: edition.files, commit: edition.commit?.id) } catch {
+        do throws(PolicyLoadError) { 
+            loaded = try PolicySet(files: edition.files, commit: edition.commit?.id)
+            _ = try TrustedSigners(loaded)
+        } catch {
             return try await refuse(edition.revision, edition.commit, error.diagnostics, by: actor)
         }
         try await adopt(loaded, edition, by: actor)

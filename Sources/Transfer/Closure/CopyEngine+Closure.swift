@@ -12,6 +12,11 @@ extension CopyEngine {
         return (closure, try await plan(closure.whole, from: source, to: targets))
     }
 
+    /// An artifact with what refers to it, as a registry has it now. Reads; writes nothing to any registry.
+    public func closure(
+        of digest: Digest, at source: Site, options: CopyOptions, meter: RequestMeter? = nil
+    ) async throws(TransferError) -> TrustClosure { try await closure(of: digest, at: source, options, meter) }
+
     func closure(of digest: Digest, at source: Site, _ options: CopyOptions, _ meter: RequestMeter?) async throws(TransferError) -> TrustClosure {
         let image = try await TreeReader(memory: memory, filter: options.platforms).read(digest, from: source, meter: meter)
         guard let order = options.closure else { return TrustClosure(image: image) }

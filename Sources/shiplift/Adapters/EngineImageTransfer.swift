@@ -11,7 +11,7 @@ struct EngineImageTransfer: ImageTransfer {
     let recent: RecentSightings
     let absent: AbsentTags
     /// Which registries keep referrers in which way.
-    let referrers = ReferrersKnowledge()
+    let referrers: ReferrersKnowledge
 
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary {
         let targets = try targets(order)

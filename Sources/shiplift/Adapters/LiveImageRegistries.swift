@@ -15,6 +15,9 @@ struct LiveImageRegistries: ImageRegistries {
     let catalog: any Catalog
     let recent: RecentSightings
     let absent: AbsentTags
+    let engine: CopyEngine
+    /// Which registries keep referrers in which way.
+    let referrers: ReferrersKnowledge
     let logger: Logger
 
     func resolve(
@@ -102,10 +105,10 @@ struct LiveImageRegistries: ImageRegistries {
             let platform = declared[manifest.digest]
             if needs.configurations || (needs.platforms && platform == nil) {
                 let configuration = try await configuration(config, site, meter)
-                platforms.append(PlatformFacts(platform: platform ?? configuration.platform, labels: configuration.labels, user: configuration.user))
+                platforms.append(PlatformFacts(platform: platform ?? configuration.platform, labels: configuration.labels, user: configuration.user, digest: manifest.digest))
                 created = created ?? configuration.created
             } else if let platform {
-                platforms.append(PlatformFacts(platform: platform, labels: [:], user: nil))
+                platforms.append(PlatformFacts(platform: platform, labels: [:], user: nil, digest: manifest.digest))
             }
         }
         return ArtifactFacts(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import OCI
 import PolicyEngine
+import PromotionCore
 
 /// `shiplift policy`
 struct PolicyCommand: AsyncParsableCommand {
@@ -137,7 +138,11 @@ enum PolicyFolder {
             Output.error("shiplift: \(error)")
             throw ExitStatus.usage
         }
-        do { return try PolicySet(files: files, commit: nil) } catch {
+        do throws(PolicyLoadError) {
+            let policies = try PolicySet(files: files, commit: nil)
+            _ = try TrustedSigners(policies)
+            return policies
+        } catch {
             for diagnostic in error.diagnostics { Output.error("\(diagnostic)") }
             Output.error("\(error.diagnostics.count) mistakes")
             throw ExitStatus.usage

@@ -1,5 +1,6 @@
 import AuditLog
 import Foundation
+import Trust
 
 /// Files in the data folder that only their owner may read.
 enum SecretFile {
@@ -11,6 +12,15 @@ enum SecretFile {
         let handle = try FileHandle(forWritingTo: file)
         try handle.write(contentsOf: Data(text.utf8))
         try handle.close()
+    }
+
+    /// The key that signs statements about promotions, in PKCS#8; made at first start, with its public part beside it.
+    static func statementSigner(_ file: URL) throws -> StatementSigner {
+        if let stored = FileManager.default.contents(atPath: file.path) { return try StatementSigner(pem: String(decoding: stored, as: UTF8.self)) }
+        let signer = try StatementSigner()
+        try write(signer.revealPEM(), to: file)
+        try Data(signer.publicKey.pem.utf8).write(to: file.appendingPathExtension("pub"))
+        return signer
     }
 
     /// The key that signs the audit log's checkpoints; made at first start, with its public part beside it.

@@ -1,16 +1,19 @@
 import UnixSignals
 import API
+import APIModel
 import AuditLog
 import Foundation
 import HTTPTransport
 import Hummingbird
 import Logging
+import OCI
 import PolicyEngine
 import Postgres
 import PromotionCore
 import ServiceLifecycle
 import Storage
 import Transfer
+import Trust
 import Worker
 
 /// The composition root: everything is made here, once, and handed to what needs it.
@@ -71,6 +74,7 @@ struct ShipliftService {
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
         try await trail.ensureMonths()
         let signer = try SecretFile.checkpointSigner(configuration.checkpointKey, origin: configuration.logOrigin)
+        let statementSigner = try SecretFile.statementSigner(configuration.signingKey)
         let catalog = PostgresCatalog(pool: pool)
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
         try await policies.look()
@@ -86,7 +90,8 @@ struct ShipliftService {
                 registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool),
                 checks: HTTPExternalChecks(http: http, now: Self.environs.now), environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
-            checkpointKeys: [signer.verifier], readiness: { await Self.readiness(pool, trail, policies) })
+            checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
+            readiness: { await Self.readiness(pool, trail, policies) })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
@@ -95,7 +100,10 @@ struct ShipliftService {
         let evidence = EvidenceFollowing(
             queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
             pause: .seconds(configuration.evidenceSeconds))
-        let duties = duties(core.queue, trail, signer, policies, evidence, embedded)
+        let attesting = PromotionAttesting(
+            queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
+            environs: Self.environs)
+        let duties = duties(core.queue, trail, signer, policies, evidence, embedded) + [attestingDuty(attesting)]
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -112,6 +120,20 @@ struct ShipliftService {
         return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in logger.log(notice) }
     }
 
+    private static func keys(_ signer: StatementSigner) -> KeysResource {
+        KeysResource(keys: [
+            KeysResource.Key(id: signer.publicKey.fingerprint.description, algorithm: signer.algorithm, publicKey: signer.publicKey.pem)
+        ])
+    }
+
+    private func attestingDuty(_ attesting: PromotionAttesting) -> PeriodicDuty {
+        PeriodicDuty(name: "statements about promotions", every: .seconds(1), logger: logger) { [logger] in
+            for failure in try await attesting.attest() {
+                logger.warning("a promotion could not be signed for, will be tried again", metadata: ["reason": "\(failure.message)"])
+            }
+        }
+    }
+
     private func close(_ pools: [PostgresPool], _ http: HTTPClient) async {
         await http.shutdown()
         for pool in pools { await pool.shutdown() }
@@ -124,6 +146,7 @@ struct ShipliftService {
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
         let transfer: EngineImageTransfer
+        let statementCarrier: RegistryStatementCarrier
         let worker: PromotionWorker
     }
 
@@ -135,9 +158,11 @@ struct ShipliftService {
         let memory = StoredTransferMemory(content: content, claims: PostgresUploadClaims(pool: hintPool))
         let sites = RegistrySites(http: http, logger: logger)
         let (recent, absent) = (RecentSightings(), AbsentTags())
+        let (engine, referrers) = (CopyEngine(memory: memory), ReferrersKnowledge())
         let registries = LiveImageRegistries(
-            sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, logger: logger)
-        let transfer = EngineImageTransfer(engine: CopyEngine(memory: memory), sites: sites, recent: recent, absent: absent)
+            sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, engine: engine,
+            referrers: referrers, logger: logger)
+        let transfer = EngineImageTransfer(engine: engine, sites: sites, recent: recent, absent: absent, referrers: referrers)
         let store = PostgresPromotionStore(pool: pool)
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
@@ -160,6 +185,7 @@ struct ShipliftService {
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
             promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
+            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers),
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 

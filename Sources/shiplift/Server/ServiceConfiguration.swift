@@ -33,12 +33,14 @@ struct ServiceConfiguration {
     var logOrigin = "shiplift"
     /// The key that signs checkpoints; replicas share one.
     var checkpointKey: URL
+    /// The key that signs statements about promotions; replicas share one.
+    var signingKey: URL
 
     /// Settings by their names in the configuration file; the environment's are the same in capitals with SHIPLIFT_ before them.
     static let names =
         [
             "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
-            "queue_limit", "evidence_seconds", "log_level", "log_format", "log_origin", "checkpoint_key",
+            "queue_limit", "evidence_seconds", "log_level", "log_format", "log_origin", "checkpoint_key", "signing_key",
         ] + PolicyGitConfiguration.names
 
     /// - Parameter flags: settings from the command line, by name.
@@ -57,6 +59,7 @@ struct ServiceConfiguration {
         policiesFolder = policiesGit == nil ? try Self.folder("Policies", value("policies")) : dataFolder
         migrationsFolder = try Self.folder("Migrations", value("migrations"))
         checkpointKey = value("checkpoint_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("checkpoint-key")
+        signingKey = value("signing_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("signing-key.pem")
         databaseURL = value("database_url")
         databaseOwnerURL = value("database_owner_url")
         if let listen = value("listen") { (host, port) = try Self.address(listen) }
