@@ -41,6 +41,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: [
         // C libraries: module maps only.
@@ -61,6 +63,13 @@ let package = Package(
         .target(name: "AuditLog", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Trust", dependencies: ["OCI", crypto, cryptoExtras, certificates, asn1], swiftSettings: strict),
         .target(name: "PromotionCore", dependencies: ["PolicyEngine", "Trust", "AuditLog", "OCI", crypto], swiftSettings: strict),
+
+        // Policies from git.
+        .target(
+            name: "GitPolicies",
+            dependencies: [
+                "PromotionCore", "PolicyEngine", .product(name: "Subprocess", package: "swift-subprocess"), .product(name: "SystemPackage", package: "swift-system"),
+            ], swiftSettings: strict),
 
         // PostgreSQL.
         .target(name: "Postgres", dependencies: ["CPostgres", logging, lifecycle], swiftSettings: wrapper),
@@ -83,11 +92,14 @@ let package = Package(
         .executableTarget(
             name: "shiplift",
             dependencies: [
-                "API", "APIModel", "AuditLog", "Exposition", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
+                "API", "APIModel", "AuditLog", "Exposition", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
                 "Storage", "Transfer", "Trust", "Worker", hummingbird, logging, metrics, lifecycle, crypto, yams,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+
+        // How long a decision takes: make bench-policy.
+        .executableTarget(name: "policy-benchmark", dependencies: ["PolicyEngine", "OCI"], path: "Benchmarks/Policy", swiftSettings: strict),
 
         // Tests: one target a module without I/O; then those on real servers.
         .target(name: "TestSupport", dependencies: ["OCI", crypto], path: "Tests/TestSupport", swiftSettings: strict),
@@ -100,6 +112,8 @@ let package = Package(
         .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
         .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "Trust", "AuditLog", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "GitPoliciesTests", dependencies: ["GitPolicies", "PromotionCore", "PolicyEngine", "AuditLog", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Storage", logging, "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),

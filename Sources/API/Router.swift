@@ -11,6 +11,7 @@ public struct APIServices: Sendable {
     public var catalog: any Catalog
     public var registries: any ImageRegistries
     public var policies: any PolicySource
+    public var policyDesk: any PolicyDesk
     public var trail: any AuditTrail
     public var tokens: Tokens
     public var verdicts: Verdicts
@@ -40,7 +41,7 @@ public struct APIServices: Sendable {
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
+        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
         readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
     ) {
@@ -49,6 +50,7 @@ public struct APIServices: Sendable {
         self.catalog = catalog
         self.registries = registries
         self.policies = policies
+        self.policyDesk = policyDesk
         self.trail = trail
         self.tokens = tokens
         self.verdicts = verdicts
@@ -83,6 +85,7 @@ extension APIServices {
         EvidenceRoutes(posting: evidence).add(to: v1)
         EligibilityRoutes(eligibility: eligibility, decisions: decisions).add(to: v1)
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
+        PolicyRoutes(desk: policyDesk).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
         v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }

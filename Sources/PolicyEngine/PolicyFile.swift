@@ -11,6 +11,18 @@ public struct PolicyFile: Sendable, Hashable {
         self.path = path
         self.text = text
     }
+
+    private static let policyEndings = [".yaml", ".yml"]
+    /// Keys, certificates and trust roots.
+    private static let trustEndings = [".pub", ".pem", ".crt", ".json"]
+    /// Largest file, in bytes. Policies are bounded more tightly when they are read.
+    public static let maximumBytes = 4 << 20
+
+    /// Whether a file of that name is a policy file or a trust file. Hidden ones are none, and schemas for editors decide nothing.
+    public static func counts(_ path: String) -> Bool {
+        (policyEndings + trustEndings).contains { path.hasSuffix($0) } && !path.hasSuffix(".schema.json")
+            && !path.split(separator: "/").contains { $0.hasPrefix(".") }
+    }
 }
 
 /// Where something stands in a policy file.

@@ -8,6 +8,8 @@ public struct PolicySet: Sendable {
     public let groups: [String: Group]
     /// Those whose signatures count, by name.
     public let signers: [String: TrustedSigner]
+    /// Services outside that may be asked, by name. No other is.
+    public let checks: [String: CheckEndpoint]
     /// The files that signers name, by their paths; those that are missing are not here.
     public let trustMaterial: [String: PolicyFile]
     public let policies: [Policy]
@@ -26,6 +28,7 @@ public struct PolicySet: Sendable {
         environments = loading.environments.environments
         groups = Dictionary(loading.environments.groups.map { ($0.name, $0) }) { first, _ in first }
         signers = Dictionary(loading.environments.signers.map { ($0.name, $0) }) { first, _ in first }
+        checks = Dictionary(loading.environments.checks.map { ($0.name, $0) }) { first, _ in first }
         policies = loading.policies
         cases = loading.cases
         self.files = files

@@ -6,8 +6,8 @@ import PolicyEngine
 import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
-struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, StatementStore,
-    DecisionLog, RegistryDirectory
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk,
+    StatementStore, DecisionLog, RegistryDirectory
 {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
@@ -107,6 +107,11 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
         if name == "down" { throw PromotionFailure(.registryUnavailable, "no answer", registry: name, isTransient: true) }
         return try await registries().first { $0.name == name }
     }
+    var status: PolicyStatus {
+        PolicyStatus(
+            place: PolicyPlace(kind: .folder, location: "/policies"), inForce: nil, commit: nil, since: nil, checkedAt: nil, refusal: nil, unreachable: nil)
+    }
+    func refresh(by actor: SubjectID) async throws(PromotionFailure) -> PolicyStatus { status }
 }
 
 enum StubServices {
@@ -121,7 +126,7 @@ enum StubServices {
         let environs = Environs(now: { Date() }, newID: { UUID() })
         return APIServices(
             promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs), store: stub,
-            catalog: stub, registries: stub, policies: stub, trail: stub, tokens: Tokens(store: stub, environs: environs),
+            catalog: stub, registries: stub, policies: stub, policyDesk: stub, trail: stub, tokens: Tokens(store: stub, environs: environs),
             verdicts: Verdicts(store: stub, statements: stub, queue: stub, policies: stub, environs: environs),
             evidence: EvidencePosting(statements: stub, queue: stub, policies: stub, environs: environs),
             eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs), decisions: stub, checkpointKeys: [],

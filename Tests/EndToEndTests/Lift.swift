@@ -65,13 +65,16 @@ final class Lift: Sendable {
     static let repositoryFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").standardizedFileURL.path
 
     /// Starts the service; the same data, wherever it was stopped before.
-    func start() async throws -> ShipliftProcess {
+    ///
+    /// - Parameter more: settings beside the lift's; an empty one takes one of the lift's away.
+    func start(with more: [String: String] = [:]) async throws -> ShipliftProcess {
         var environment = [
             "DATABASE_URL": databaseURL, "SHIPLIFT_DATA": folder.path("data"), "SHIPLIFT_POLICIES": folder.path("policies"),
             "SHIPLIFT_MIGRATIONS": Self.repositoryFolder + "/Migrations", "SHIPLIFT_LISTEN": "127.0.0.1:\(port)", "SHIPLIFT_LEASE_SECONDS": "3",
             "SHIPLIFT_MAXIMUM_ATTEMPTS": "2", "SHIPLIFT_PROBE_REGISTRIES": "false",
         ]
         environment.merge(settings) { $1 }
+        environment.merge(more) { $1 }
         let process = try await ShipliftProcess.start(["serve"], environment: environment)
         try await process.ready(port: port)
         return process

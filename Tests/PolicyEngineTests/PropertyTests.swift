@@ -153,6 +153,49 @@ struct PropertyTests {
         }
     }
 
+    /// Gates, defaults and lists are sets: where they stand in a file decides nothing but the order of the report.
+    @Test(arguments: 0..<40)
+    func theOrderOfGatesDoesNotMatter(seed: Int) throws {
+        var generator = SeededGenerator(seed: UInt64(seed))
+        let kinds = Self.gates.compactMap { text in
+            text.hasPrefix("gates: [") ? String(text.dropFirst("gates: [".count).dropLast()) : nil
+        }
+        let chosen = kinds.filter { _ in Bool.random(using: &generator) }
+        func set(_ gates: [String]) throws -> PolicySet {
+            try Self.load([Samples.policy("p", images: "[\"**\"]", "gates:\n" + gates.map { "  - \($0)\n" }.joined())])
+        }
+        guard !chosen.isEmpty else { return }
+        let (one, other) = (try set(chosen), try set(chosen.shuffled(using: &generator)))
+        for _ in 0..<25 {
+            let facts = try Self.facts(&generator)
+            let (first, second) = (one.evaluate(facts, at: Samples.now), other.evaluate(facts, at: Samples.now))
+            #expect(first.outcome == second.outcome && first.targetTags == second.targetTags && first.retryAt == second.retryAt)
+            func said(_ decision: Decision) -> [String] { decision.gates.map { "\($0.gate) \($0.outcome) \($0.reason)" }.sorted() }
+            #expect(said(first) == said(second))
+        }
+    }
+
+    /// A gate that is added to a policy's own list, and denies, can only close.
+    @Test(arguments: 0..<40)
+    func oneMoreGateInAListNeverOpens(seed: Int) throws {
+        var generator = SeededGenerator(seed: UInt64(seed))
+        let kinds = Self.gates.filter { $0.hasPrefix("gates: [") }.map { String($0.dropFirst("gates: [".count).dropLast()) }
+        let chosen = kinds.filter { _ in Int.random(in: 0..<4, using: &generator) == 0 }
+        let added = try #require(kinds.randomElement(using: &generator))
+        let place = Int.random(in: 0...chosen.count, using: &generator)
+        func set(_ gates: [String]) throws -> PolicySet {
+            try Self.load([Samples.policy("p", images: "[\"**\"]", gates.isEmpty ? "" : "gates:\n" + gates.map { "  - \($0)\n" }.joined())])
+        }
+        let (before, after) = (try set(chosen), try set(chosen[..<place] + [added] + chosen[place...]))
+        let order: [GateOutcome] = [.allow, .wait, .deny]
+        for _ in 0..<25 {
+            let facts = try Self.facts(&generator)
+            let (one, other) = (before.evaluate(facts, at: Samples.now), after.evaluate(facts, at: Samples.now))
+            #expect(try #require(order.firstIndex(of: other.outcome)) >= #require(order.firstIndex(of: one.outcome)))
+            if other.gates.contains(where: { $0.outcome == .deny && !$0.isWarning }) { #expect(other.outcome == .deny) }
+        }
+    }
+
     /// The outcome is what the gates that count say, and nothing else.
     @Test(arguments: 0..<40)
     func theOutcomeFollowsFromTheGates(seed: Int) throws {

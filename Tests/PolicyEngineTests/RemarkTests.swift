@@ -1,4 +1,5 @@
 import Foundation
+import OCI
 import Testing
 
 @testable import PolicyEngine
@@ -60,5 +61,36 @@ struct RemarkTests {
                 "p0.yaml:5 A was accepted until 2026-11-24, which is over",
             ])
         #expect(try remarks("\(open)\n\(gate)", more: more, at: "2026-11-24T23:59:59Z") == [])
+    }
+
+    private func remarks(_ policies: [String], images: [String]) throws -> [String] {
+        let files = policies.enumerated().map { PolicyFile(path: "p\($0.offset).yaml", text: "version: 1\nkind: Policy\n\($0.element)\n") }
+        let set = try PolicySet(files: files + [PolicyFile(path: "environments.yaml", text: environments)], commit: nil)
+        return set.remarks(at: try #require(Timestamp.date("2026-11-25T00:00:00Z")), images: try images.map { try ImageName(parsing: $0) }).map {
+            "\($0.file):\($0.line) \($0.problem)"
+        }
+    }
+
+    @Test func patternsThatMatchNoImageAreNamed() throws {
+        let policy = """
+            name: a
+            match: { images: [shop/*, shpo/api, "!shop/old", "!tools/*"], from: dev, to: production }
+            gates: [{ vulnerabilities: { below: low, accept: [{ id: A, images: [shop/web, shop/ap], until: 2027-01-01, reason: r }] } }]
+            """
+        #expect(
+            try remarks([policy], images: ["shop/api", "shop/web", "tools/lint", "shop/old"]) == [
+                "p0.yaml:3 '!tools/*' excludes no image that the policy is about", "p0.yaml:3 'shpo/api' matches no image",
+                "p0.yaml:5 A is accepted for 'shop/ap', which is no image of the policy",
+            ])
+        #expect(try remarks([policy], images: []) == [], "without images nothing is said about them")
+        let closed = "name: a\nmatch: { images: [shop/*, \"!shop/**\"], from: dev, to: production }"
+        #expect(try remarks([closed], images: ["shop/api"]) == ["p0.yaml:3 policy 'a' excludes every image that it names"])
+    }
+
+    @Test func defaultsThatNeverCountAreNamed() throws {
+        let house = "name: house\nmatch: { images: [\"**\"], from: dev, to: production }\ndefaults: [{ soak: { for: 1h } }, { size: { max: 1GB } }]"
+        let shop = "name: shop\nmatch: { images: [shop/*], to: production }\ndefaults: [{ soak: { for: 2h } }]"
+        #expect(try remarks([house, shop], images: ["shop/api"]) == ["p0.yaml:5 the default 'soak' of 'house' never counts"])
+        #expect(try remarks([house, shop], images: ["shop/api", "tools/lint"]) == [])
     }
 }

@@ -59,6 +59,8 @@ struct SchemaTests {
             SchemaPlace("environments", "$defs/registry", "environments: [{ name: a, registries: [{ @ }] }]"),
             SchemaPlace("environments", "$defs/member", "groups: { g: { @ } }"), SchemaPlace("environments", "$defs/signer", "trust: { s: { @ } }"),
             SchemaPlace("environments", "$defs/signer/keyless", "trust: { s: { keyless: { @ } } }"),
+            SchemaPlace("environments", "$defs/check", "checks: { c: { @ } }"),
+            SchemaPlace("environments", "$defs/check/secret", "checks: { c: { url: \"https://a/b\", secret: { @ } } }"),
             SchemaPlace("environments", "$defs/signer/notation", "trust: { s: { notation: { @ } } }"),
         ]
         + ["credentials", "tls", "proxy", "limits", "profile"].map { key in
@@ -78,6 +80,7 @@ struct SchemaTests {
             SchemaPlace("cases", "$defs/case", "cases: [{ @ }]"), SchemaPlace("cases", "$defs/given", "cases: [{ given: { @ } }]"),
             SchemaPlace("cases", "$defs/finding", "cases: [{ given: { image: a, from: dev, to: staging, scans: [{ findings: [{ @ }] }] } }]"),
             SchemaPlace("cases", "$defs/identity", "cases: [{ given: { requester: { @ } } }]"),
+            SchemaPlace("cases", "$defs/given/checks", "cases: [{ given: { image: a, from: dev, to: staging, checks: [{ @ }] } }]"),
             SchemaPlace("cases", "$defs/given/override", "cases: [{ given: { image: a, from: dev, to: staging, override: { @ } } }]"),
         ]
         + ["platforms", "signatures", "provenance", "sboms", "scans", "evidence", "recentPromotions"].map { key in
@@ -134,6 +137,7 @@ struct SchemaTests {
         ("policy", "$defs/gate/vulnerabilities/below", "gates: [{ vulnerabilities: { below: @ } }]"),
         ("policy", "$defs/gate/vulnerabilities/unknownSeverity", "gates: [{ vulnerabilities: { below: low, unknownSeverity: @ } }]"),
         ("policy", "$defs/gate/vulnerabilities/missing", "gates: [{ vulnerabilities: { below: low, missing: @ } }]"),
+        ("policy", "$defs/gate/check/onFailure", "gates: [{ check: { endpoint: a, onFailure: @ } }]"),
         ("cases", "$defs/case/expect", "cases: [{ name: a, expect: @ }]"),
     ]
 

@@ -2,6 +2,7 @@ import Storage
 import Foundation
 import PolicyEngine
 import PromotionCore
+import Storage
 import TestSupport
 import Testing
 

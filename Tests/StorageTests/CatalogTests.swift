@@ -77,6 +77,39 @@ import Testing
     }
 }
 
+/// Policies that were put in force, and those that were refused.
+@Suite(.inTurn) struct PolicyRecordsTests {
+    private let commit = PolicyCommit(
+        id: String(repeating: "0a", count: 20), author: "Alice <alice@acme.test>", committedAt: Date(timeIntervalSince1970: 1_795_528_496), subject: "Change",
+        signature: CommitSignature(scheme: .ssh, signer: "alice@acme.test", key: "SHA256:x"))
+
+    @Test func aCommitIsRememberedWithItsFiles() async throws {
+        let fixture = try await StoreFixture.make()
+        let records = PostgresPolicyRecords(pool: fixture.pool)
+        #expect(try await records.inForce()?.commit == nil)
+        let files = fixture.policies.files
+        let set = try PolicySet(files: files, commit: commit.id)
+        let since = try await records.adopt(set, commit: commit, audit: try fixture.entry("policy.loaded"))
+        #expect(try await records.inForce() == StoredPolicy(files: files, commit: commit, since: since))
+        #expect(try await records.adopt(set, commit: commit, audit: try fixture.entry("policy.loaded")) == since, "the same again changes nothing")
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM audit_entries WHERE action = 'policy.loaded'").last == "2")
+        // The same commit with other files, of another folder: what was decided must stay explainable.
+        let other = try PolicySet(files: files.filter { $0.path == "environments.yaml" }, commit: commit.id)
+        await #expect(throws: StoreError.self) { try await records.adopt(other, commit: commit, audit: try fixture.entry("policy.loaded")) }
+        #expect(try await records.inForce()?.files == files)
+    }
+
+    @Test func aRefusalIsWrittenDownOnce() async throws {
+        let fixture = try await StoreFixture.make()
+        let records = PostgresPolicyRecords(pool: fixture.pool)
+        let mistake = PolicyDiagnostic(file: "p.yaml", line: 4, column: 1, problem: "unknown", remedy: "mend it")
+        let refusal = PolicyRefusal(revision: commit.id, commit: commit, at: Date(timeIntervalSince1970: 1), mistakes: [mistake])
+        #expect(try await records.refuse(refusal, audit: try fixture.entry("policy.refused")))
+        #expect(try await !records.refuse(refusal, audit: try fixture.entry("policy.refused")))
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM audit_entries WHERE action = 'policy.refused'").last == "1")
+    }
+}
+
 /// What policy asks of our memory.
 @Suite(.inTurn) struct FactStoreTests {
     @Test func aTagThatIsWrittenAnewIsNoBreakAndOneThatMovedIs() async throws {

@@ -7,7 +7,7 @@ extension YAMLReader {
         "image", "from", "to", "digest", "tag", "targetTags", "requester", "mediaType", "artifactType", "platforms", "labels", "user", "annotations",
         "size",
         "created", "presentInSource", "currentTags", "presence", "firstSeen", "signatures", "provenance", "sboms", "scans", "evidence", "approvals",
-        "recentPromotions",
+        "recentPromotions", "checks",
         "override",
     ]
 
@@ -178,12 +178,23 @@ extension YAMLReader {
         facts.scans = items(members["scans"], "scans") { $0.scan($1, same, now) }
         facts.evidence = items(members["evidence"], "evidence") { $0.evidence($1, same, now) }
         facts.approvals = items(members["approvals"], "approvals") { $0.approval($1, same, now) }
+        facts.checks = items(members["checks"], "checks") { $0.checkFact($1, same, now) }
         facts.override = members["override"].flatMap { node in optional(node) { $0.override($1, now) } }
     }
 
     /// What evidence is bound to: the artifact, where nothing else is said.
     private mutating func subject(_ members: [String: Node], _ same: Digest) -> Digest {
         members["digest"].flatMap { digest($0, same: same) } ?? same
+    }
+
+    private mutating func checkFact(_ node: Node, _ same: Digest, _ now: Date) -> CheckFact? {
+        guard let own = members(node, of: "a check's answer", allowed: ["endpoint", "outcome", "reason", "digest", "at", "retryAt"]),
+            let endpoint = required(own["endpoint"], "endpoint", in: node, "add 'endpoint: change-ticket'").flatMap({ string($0, "endpoint") }),
+            let outcome = required(own["outcome"], "outcome", in: node, "add 'outcome: allow'").flatMap({ choice($0, "outcome", CheckFact.Outcome.self) })
+        else { return nil }
+        return CheckFact(
+            endpoint: endpoint, digest: subject(own, same), outcome: outcome, reason: own["reason"].flatMap { string($0, "reason") } ?? "",
+            askedAt: own["at"].flatMap { time($0, "at", now: now) } ?? now, retryAt: own["retryAt"].flatMap { time($0, "retryAt", now: now) })
     }
 
     private mutating func signature(_ node: Node, _ same: Digest) -> SignatureFact? {

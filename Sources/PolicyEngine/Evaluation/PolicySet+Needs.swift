@@ -15,6 +15,8 @@ public struct FactNeeds: Sendable, Hashable {
     /// The kinds of evidence that pipelines post.
     public var evidence: Set<String> = []
     public var approvals = false
+    /// The services outside that are asked, by their names in the environments file.
+    public var checks: Set<String> = []
     /// How far back promotions into the target are counted; `nil` where nobody counts.
     public var recentPromotions: PolicyDuration?
     /// Claims of the requester and of others, by which groups are recognised.

@@ -71,6 +71,8 @@ public struct PromotionFacts: Sendable, Hashable, Codable {
     public var approvals: [ApprovalFact]?
     /// Promotions into the target environment, of any image, as far back as the quotas look.
     public var recentPromotions: [RecentPromotion]?
+    /// What services outside answered.
+    public var checks: [CheckFact]?
     /// Somebody's order to let it pass in spite of some gates.
     public var override: OverrideFact?
 

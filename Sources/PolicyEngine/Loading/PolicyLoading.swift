@@ -105,6 +105,7 @@ struct PolicyLoading {
         let signers = environments.signers.map(\.name)
         let known: [Reference.Kind: [String]] = [
             .environment: environments.environments.map(\.name.description), .group: groups, .signer: signers, .source: groups + signers,
+            .check: environments.checks.map(\.name),
         ]
         for (file, references) in references {
             for reference in references {
@@ -128,6 +129,7 @@ extension Reference.Kind {
         case .group: "group"
         case .signer: "signer"
         case .source: "group or signer"
+        case .check: "check"
         }
     }
 
@@ -138,6 +140,7 @@ extension Reference.Kind {
         case .group: "add it under 'groups:', or write an id such as token:…"
         case .signer: "add it under 'trust:'"
         case .source: "add it under 'groups:' or 'trust:'"
+        case .check: "add it under 'checks:'"
         }
     }
 }

@@ -3,7 +3,7 @@ import Yams
 /// A name that another file must explain: looked up when all files are read.
 struct Reference: Sendable, Hashable {
     enum Kind: Sendable, Hashable {
-        case environment, group, signer
+        case environment, group, signer, check
         /// Somebody whose evidence counts: a group, or a signer.
         case source
     }

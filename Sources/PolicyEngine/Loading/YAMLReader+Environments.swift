@@ -7,12 +7,13 @@ struct EnvironmentsFile {
     var environments: [EnvironmentDefinition] = []
     var groups: [Group] = []
     var signers: [TrustedSigner] = []
+    var checks: [CheckEndpoint] = []
 }
 
 extension YAMLReader {
     /// Reads a document of kind Environments.
     mutating func environmentsFile(_ document: Node) -> EnvironmentsFile {
-        let keys = ["version", "kind", "environments", "groups", "trust"]
+        let keys = ["version", "kind", "environments", "groups", "trust", "checks"]
         guard let members = members(document, of: "the file", allowed: keys) else { return EnvironmentsFile() }
         var file = EnvironmentsFile()
         if let node = members["environments"] {
@@ -22,6 +23,7 @@ extension YAMLReader {
         }
         file.groups = groups(members["groups"])
         file.signers = signers(trust: members["trust"])
+        file.checks = checks(members["checks"])
         for signer in file.signers where file.groups.contains(where: { $0.name == signer.name }) {
             report(line: signer.source.line, column: 1, "'\(signer.name)' names a group and a signer", "give one of them another name")
         }

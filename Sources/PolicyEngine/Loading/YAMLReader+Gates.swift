@@ -10,7 +10,7 @@ extension YAMLReader {
         ArtifactTypeGate.self,
         SizeGate.self, AgeGate.self, SoakGate.self, PathGate.self, QuotaGate.self, RequesterGate.self, ApprovalGate.self, EvidenceGate.self,
         SBOMGate.self,
-        SignatureGate.self, ProvenanceGate.self, VulnerabilityGate.self, FreezeGate.self,
+        SignatureGate.self, ProvenanceGate.self, VulnerabilityGate.self, FreezeGate.self, CheckGate.self,
     ]
 
     private static let compositions = ["allOf", "anyOf", "not"]

@@ -103,7 +103,7 @@ extension YAMLReader {
     }
 
     /// The members of a mapping whose keys are names.
-    private mutating func named(_ node: Node, _ what: String) -> [(String, Node, Node)] {
+    mutating func named(_ node: Node, _ what: String) -> [(String, Node, Node)] {
         guard case .mapping(let mapping) = node, !mapping.isEmpty, mapping.count <= Self.maximumItems else {
             report(node, "\(what) must be a mapping", "write 'name: { … }' lines, at most \(Self.maximumItems), or leave the key out")
             return []

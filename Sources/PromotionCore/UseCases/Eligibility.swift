@@ -45,11 +45,14 @@ public struct Eligibility: Sendable {
     private let policies: any PolicySource
     private let evaluation: Evaluation
 
-    public init(registries: any ImageRegistries, catalog: any Catalog, policies: any PolicySource, memory: any FactStore, environs: Environs) {
+    public init(
+        registries: any ImageRegistries, catalog: any Catalog, policies: any PolicySource, memory: any FactStore,
+        checks: any ExternalChecks = NoExternalChecks(), environs: Environs
+    ) {
         self.registries = registries
         self.catalog = catalog
         self.policies = policies
-        evaluation = Evaluation(registries: registries, memory: memory, environs: environs)
+        evaluation = Evaluation(registries: registries, memory: memory, checks: checks, environs: environs)
     }
 
     /// - Parameter limit: each artifact costs a few requests to the registries.

@@ -29,9 +29,13 @@ public struct Evaluated: Sendable, Hashable {
 public struct Evaluation: Sendable {
     private let registries: any ImageRegistries
     private let memory: any FactStore
-    private let environs: Environs
+    let checks: any ExternalChecks
+    let environs: Environs
 
-    public init(registries: any ImageRegistries, memory: any FactStore, environs: Environs) {
+    public init(
+        registries: any ImageRegistries, memory: any FactStore, checks: any ExternalChecks = NoExternalChecks(), environs: Environs
+    ) {
+        self.checks = checks
         self.registries = registries
         self.memory = memory
         self.environs = environs
@@ -57,6 +61,7 @@ public struct Evaluation: Sendable {
             await EvidenceVerification(signers: try TrustedSigners(for: policies), now: environs.now()).fill(&complete, from: attached, needs)
         }
         try await remember(subject, policies, needs, &complete)
+        if !needs.checks.isEmpty { complete.checks = await answers(subject, policies, needs.checks, targetTags: tags, at: environs.now()) }
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
     }
 

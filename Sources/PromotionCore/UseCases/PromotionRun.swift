@@ -47,7 +47,8 @@ public struct PromotionRun: Sendable {
 
     public init(
         store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
-        memory: any FactStore, policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), backoff: Backoff = Backoff()
+        memory: any FactStore, checks: any ExternalChecks = NoExternalChecks(), policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(),
+        backoff: Backoff = Backoff()
     ) {
         self.store = store
         self.queue = queue
@@ -56,7 +57,7 @@ public struct PromotionRun: Sendable {
         self.environs = environs
         self.changes = changes
         self.backoff = backoff
-        evaluation = Evaluation(registries: registries, memory: memory, environs: environs)
+        evaluation = Evaluation(registries: registries, memory: memory, checks: checks, environs: environs)
     }
 
     /// Runs until the promotion is final, waits, or the work is given back.

@@ -42,7 +42,8 @@ public struct Promotions: Sendable {
 
     public init(
         store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, transfer: any ImageTransfer,
-        memory: any FactStore, policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(), queueLimit: Int = 10_000
+        memory: any FactStore, checks: any ExternalChecks = NoExternalChecks(), policies: any PolicySource, environs: Environs, changes: PromotionChanges = PromotionChanges(),
+        queueLimit: Int = 10_000
     ) {
         self.store = store
         self.queue = queue
@@ -52,7 +53,7 @@ public struct Promotions: Sendable {
         self.environs = environs
         self.changes = changes
         self.queueLimit = queueLimit
-        evaluation = Evaluation(registries: registries, memory: memory, environs: environs)
+        evaluation = Evaluation(registries: registries, memory: memory, checks: checks, environs: environs)
     }
 
     /// Accepts a promotion: the tag is resolved now, once; everything after is by digest.

@@ -130,33 +130,33 @@ public struct PostgresCatalog: Catalog {
     }
 
     public func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError) {
-        try await storing {
-            let files = try StoredJSON.encode(policies.files.map { ["path": $0.path, "text": $0.text] })
-            try await pool.withTransaction { connection in
-                for environment in policies.environments {
-                    try await connection.execute(
-                        """
-                        INSERT INTO environments (name, position) VALUES (\(environment.name.description), \(environment.position))
-                        ON CONFLICT (name) DO UPDATE SET position = excluded.position, retired = false
-                        """)
-                    for registry in environment.registries { try await adopt(registry, environment.name, connection) }
-                }
-                let names = policies.environments.map(\.name.description)
-                try await connection.execute("UPDATE environments SET retired = true WHERE NOT name = ANY (\(names)) AND NOT retired")
-                try await connection.execute(
-                    """
-                    INSERT INTO policy_versions (version, content_sha256, files)
-                    VALUES (\(policies.version.description), \(policies.version.contentDigest.bytes), \(files)) ON CONFLICT (version) DO NOTHING
-                    """)
-                let changed = try await connection.execute(
-                    """
-                    INSERT INTO policy_in_force (singleton, version) VALUES (true, \(policies.version.description))
-                    ON CONFLICT (singleton) DO UPDATE SET version = excluded.version, since = now() WHERE policy_in_force.version <> excluded.version
-                    """)
-                if changed > 0 { try await SharedInserts(connection: connection).audit(audit) }
-                try await Waking(connection: connection).promotionsDecidedUnderOthers(than: policies.version.description)
-            }
+        try await storing { try await pool.withTransaction { connection in try await Self.adopt(policies, audit: audit, connection) } }
+    }
+
+    static func adopt(_ policies: PolicySet, audit: AuditEntry, _ connection: PostgresConnection) async throws {
+        let files = try StoredJSON.encode(policies.files.map { ["path": $0.path, "text": $0.text] })
+        for environment in policies.environments {
+            try await connection.execute(
+                """
+                INSERT INTO environments (name, position) VALUES (\(environment.name.description), \(environment.position))
+                ON CONFLICT (name) DO UPDATE SET position = excluded.position, retired = false
+                """)
+            for registry in environment.registries { try await adopt(registry, environment.name, connection) }
         }
+        let names = policies.environments.map(\.name.description)
+        try await connection.execute("UPDATE environments SET retired = true WHERE NOT name = ANY (\(names)) AND NOT retired")
+        try await connection.execute(
+            """
+            INSERT INTO policy_versions (version, content_sha256, files)
+            VALUES (\(policies.version.description), \(policies.version.contentDigest.bytes), \(files)) ON CONFLICT (version) DO NOTHING
+            """)
+        let changed = try await connection.execute(
+            """
+            INSERT INTO policy_in_force (singleton, version) VALUES (true, \(policies.version.description))
+            ON CONFLICT (singleton) DO UPDATE SET version = excluded.version, since = now() WHERE policy_in_force.version <> excluded.version
+            """)
+        if changed > 0 { try await SharedInserts(connection: connection).audit(audit) }
+        try await Waking(connection: connection).promotionsDecidedUnderOthers(than: policies.version.description)
     }
 
     private struct StoredFile: Decodable {
@@ -171,7 +171,7 @@ public struct PostgresCatalog: Catalog {
         }
     }
 
-    private func adopt(_ registry: RegistryDefinition, _ environment: EnvironmentName, _ connection: PostgresConnection) async throws {
+    private static func adopt(_ registry: RegistryDefinition, _ environment: EnvironmentName, _ connection: PostgresConnection) async throws {
         try await connection.execute("INSERT INTO registries (url) VALUES (\(registry.url)) ON CONFLICT (url) DO NOTHING")
         try await connection.execute(
             """

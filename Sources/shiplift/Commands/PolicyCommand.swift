@@ -7,27 +7,37 @@ import PromotionCore
 /// `shiplift policy`
 struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "policy", abstract: "Checks, tests and explains policy files before they are merged.",
-        subcommands: [Check.self, Test.self, Explain.self, PolicyReplayCommand.self])
+        commandName: "policy", abstract: "Checks, tests and explains policy files before they are merged; shows what is in force.",
+        subcommands: [Check.self, Test.self, Explain.self, PolicyReplayCommand.self, ShowStatus.self, Refresh.self])
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Reads a folder of policy files and reports every mistake with file, line and remedy.",
             discussion: """
                 Needs no service. Remarks name what is no mistake and hardly meant: rules that reach nothing, names that nobody uses, exceptions \
-                whose time is over. Exit status 0: all good. 2: mistakes, with --strict also remarks.
+                whose time is over; and, where the images are known, patterns that match none of them and defaults that never count. \
+                Exit status 0: all good. 2: mistakes, with --strict also remarks.
 
-                Example:
+                Examples:
                   shiplift policy check Policies
+                  shiplift policy check Policies --images images.txt --strict
+                  shiplift policy check Policies --known-images
                 """)
         @Argument(help: "The folder.")
         var folder: String
         @Flag(help: "Remarks are mistakes too.")
         var strict = false
+        @Option(help: "A file that names the images that there are, one a line.")
+        var images: String?
+        @Flag(help: "Ask the service which images there are.")
+        var knownImages = false
+        @OptionGroup var service: ServiceOptions
 
         func run() async throws {
             let policies = try PolicyFolder.load(folder)
-            let remarks = policies.remarks(at: Date())
+            var names = try images.map(PolicyImages.read) ?? []
+            if knownImages { names += try await PolicyImages.ask(try service.client()) }
+            let remarks = policies.remarks(at: Date(), images: names)
             for remark in remarks { Output.error("remark: \(remark)") }
             Output.line("\(policies.files.count) files, \(policies.environments.count) environments, \(policies.policies.count) policies: no mistakes")
             Output.line("version \(policies.version)")
@@ -123,7 +133,7 @@ enum PolicyFolder {
         let files: [PolicyFile]
         do {
             guard FileManager.default.fileExists(atPath: folder) else { throw PolicyFolderError(description: "the folder \(folder) does not exist") }
-            files = try FolderPolicySource.read(URL(fileURLWithPath: folder))
+            files = try FolderPolicyOrigin.read(URL(fileURLWithPath: folder))
         } catch {
             Output.error("shiplift: \(error)")
             throw ExitStatus.usage

@@ -86,9 +86,8 @@ struct ShipliftService {
         let signer = try SecretFile.checkpointSigner(configuration.checkpointKey, origin: configuration.logOrigin)
         let statementSigner = try SecretFile.statementSigner(configuration.signingKey)
         let catalog = PostgresCatalog(pool: pool)
-        let policies = FolderPolicySource(
-            folder: configuration.policiesFolder, catalog: catalog, trail: trail, environs: Self.environs, logger: logger)
-        try await policies.reload()
+        let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
+        try await policies.look()
         let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
         try await makeFirstToken(tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
@@ -100,12 +99,13 @@ struct ShipliftService {
             registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
             pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
-            promotions: core.promotions, store: MeasuredPromotionStore(store: core.store), catalog: catalog, registries: core.registries, policies: policies,
+            promotions: core.promotions, store: MeasuredPromotionStore(store: core.store), catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
             trail: trail, tokens: tokens,
             verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
-                registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool), environs: Self.environs),
+                registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool),
+                checks: HTTPExternalChecks(http: http, now: Self.environs.now), environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
@@ -131,6 +131,11 @@ struct ShipliftService {
             throw error
         }
         await close([pool, hintPool], http)
+    }
+
+    private func policyAdoption(_ records: PostgresPolicyRecords) -> PolicyAdoption {
+        let origin: any PolicyOrigin = configuration.policiesGit?.origin(dataFolder: configuration.dataFolder) ?? FolderPolicyOrigin(folder: configuration.policiesFolder)
+        return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in logger.log(notice) }
     }
 
     private static func keys(_ signer: StatementSigner) -> KeysResource {
@@ -165,7 +170,7 @@ struct ShipliftService {
     }
 
     private func core(
-        _ pool: PostgresPool, _ hintPool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: FolderPolicySource,
+        _ pool: PostgresPool, _ hintPool: PostgresPool, _ http: HTTPClient, _ catalog: PostgresCatalog, _ policies: PolicyAdoption,
         _ database: PostgresConfiguration
     ) -> Core {
         let content = PostgresContentMemory(pool: hintPool)
@@ -183,12 +188,15 @@ struct ShipliftService {
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
+        let checks = HTTPExternalChecks(http: http, now: Self.environs.now)
         let promotions = Promotions(
-            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), checks: checks, policies: policies,
+            environs: Self.environs,
             changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), checks: checks, policies: policies,
+            environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
@@ -203,7 +211,7 @@ struct ShipliftService {
     }
 
     private func duties(
-        _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource,
+        _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: PolicyAdoption,
         _ evidence: EvidenceFollowing, _ profiles: RegistryProfiles, _ embedded: EmbeddedPostgres?
     ) -> [PeriodicDuty] {
         let watch = embedded.map { embedded in
@@ -214,7 +222,7 @@ struct ShipliftService {
             ? PeriodicDuty(name: "registry probes", every: .seconds(2), logger: logger) { try await profiles.probeWhatIsDue() } : nil
         return [watch, probing].compactMap(\.self) + [
             PeriodicDuty(name: "registry profiles", every: .seconds(5), logger: logger) { try await profiles.refresh() },
-            PeriodicDuty(name: "policy reload", every: .seconds(1), logger: logger) { try await policies.reload() },
+            PeriodicDuty(name: "policy reload", every: .seconds(configuration.policiesGit?.seconds ?? 1), logger: logger) { try await policies.look() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
             PeriodicDuty(name: "audit months", every: .seconds(3600), logger: logger) { try await trail.ensureMonths() },
             PeriodicDuty(name: "late evidence", every: .seconds(min(60, configuration.evidenceSeconds)), logger: logger) { [logger] in
@@ -240,7 +248,7 @@ struct ShipliftService {
         Output.line("admin token: \(made.secret.reveal())\n(shown once; also in \(file.path), readable by you alone)")
     }
 
-    private static func readiness(_ pool: PostgresPool, _ trail: PostgresAuditTrail, _ policies: FolderPolicySource) async -> [String: String?] {
+    private static func readiness(_ pool: PostgresPool, _ trail: PostgresAuditTrail, _ policies: PolicyAdoption) async -> [String: String?] {
         var checks: [String: String?] = [:]
         do {
             _ = try await pool.query("SELECT 1 AS one FROM promotion_edges LIMIT 1")

@@ -15,6 +15,8 @@ struct ServiceConfiguration {
     /// Holds the private PostgreSQL, the first admin token and the checkpoint key.
     var dataFolder: URL
     var policiesFolder: URL
+    /// A git repository in the folder's place.
+    var policiesGit: PolicyGitConfiguration?
     var migrationsFolder: URL
     /// The service's own connection; `nil` starts a private PostgreSQL.
     var databaseURL: String?
@@ -40,11 +42,12 @@ struct ServiceConfiguration {
     var signingKey: URL
 
     /// Settings by their names in the configuration file; the environment's are the same in capitals with SHIPLIFT_ before them.
-    static let names = [
-        "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
-        "queue_limit", "evidence_seconds", "probe_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
-        "signing_key",
-    ]
+    static let names =
+        [
+            "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
+            "queue_limit", "evidence_seconds", "probe_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
+            "signing_key",
+        ] + PolicyGitConfiguration.names
 
     /// - Parameter flags: settings from the command line, by name.
     init(flags: [String: String], file: String?, environment: [String: String]) throws {
@@ -57,7 +60,9 @@ struct ServiceConfiguration {
         }
         let home = environment["XDG_DATA_HOME"] ?? (environment["HOME"] ?? NSHomeDirectory()) + "/.local/share"
         dataFolder = URL(fileURLWithPath: value("data") ?? home + "/shiplift")
-        policiesFolder = try Self.folder("Policies", value("policies"))
+        policiesGit = try PolicyGitConfiguration(value)
+        if policiesGit != nil, value("policies") != nil { throw ConfigurationError(description: "name one of policies and policies_git") }
+        policiesFolder = policiesGit == nil ? try Self.folder("Policies", value("policies")) : dataFolder
         migrationsFolder = try Self.folder("Migrations", value("migrations"))
         checkpointKey = value("checkpoint_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("checkpoint-key")
         signingKey = value("signing_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("signing-key.pem")
@@ -118,7 +123,7 @@ struct ServiceConfiguration {
         return (host.isEmpty ? "0.0.0.0" : host, port)
     }
 
-    private static func number(_ text: String?, _ name: String, _ range: ClosedRange<Double>) throws -> Double? {
+    static func number(_ text: String?, _ name: String, _ range: ClosedRange<Double>) throws -> Double? {
         guard let text else { return nil }
         guard let value = Double(text), range.contains(value) else {
             throw ConfigurationError(description: "\(name) '\(text)' is no number from \(Int(range.lowerBound)) to \(Int(range.upperBound))")
