@@ -214,7 +214,7 @@ import Transfer
             { request, pass in
                 // This registry knows an upload by its last address only; others know it by any.
                 if request.method == "GET", request.path.contains("/blobs/uploads/"), let place = stands.all.last {
-                    return .answer(try pass(PeerRequest("GET", place)))
+                    return .answer(try pass(PeerRequest("GET", place, fields: [("host", request["host"] ?? "")])))
                 }
                 guard Self.isBlobPut(request), request.query("digest") == [layer.description], request.body.count > 3_000_000, breaks.next() > 0 else { return nil }
                 let session = request.target.replacing("&digest=\(layer.description.replacing(":", with: "%3A"))", with: "")
