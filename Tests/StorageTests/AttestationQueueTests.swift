@@ -1,6 +1,7 @@
 import Foundation
 import PolicyEngine
 import PromotionCore
+import Storage
 import TestSupport
 import Testing
 
