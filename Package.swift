@@ -14,6 +14,7 @@ let strict: [SwiftSetting] = [
 let wrapper: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
@@ -35,6 +36,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -51,7 +53,7 @@ let package = Package(
 
         // Registries and the copy engine.
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CLibCrypto", logging], swiftSettings: wrapper),
-        .target(name: "Registry", dependencies: ["HTTPTransport", "OCI", logging], swiftSettings: strict),
+        .target(name: "Registry", dependencies: ["HTTPTransport", "OCI", logging, metrics], swiftSettings: strict),
         .target(name: "Transfer", dependencies: ["Registry", "HTTPTransport", "OCI", logging], swiftSettings: strict),
 
         // Pure decisions.
@@ -68,6 +70,7 @@ let package = Package(
 
         // The service.
         .target(name: "APIModel", swiftSettings: strict),
+        .target(name: "Exposition", dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")], swiftSettings: strict),
         .target(
             name: "API",
             dependencies: [
@@ -80,8 +83,9 @@ let package = Package(
         .executableTarget(
             name: "shiplift",
             dependencies: [
-                "API", "APIModel", "AuditLog", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
-                "Storage", "Transfer", "Trust", "Worker", hummingbird, logging, lifecycle, crypto, yams,
+                "API", "APIModel", "AuditLog", "Exposition", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
+                "Storage", "Transfer", "Trust", "Worker", hummingbird, logging, metrics, lifecycle, crypto, yams,
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -99,6 +103,8 @@ let package = Package(
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Storage", logging, "PromotionCore", "PolicyEngine", "AuditLog", "Postgres", "OCI", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ExpositionTests", dependencies: ["Exposition", .product(name: "CoreMetrics", package: "swift-metrics")], swiftSettings: strict),
         .testTarget(
             name: "APITests",
             dependencies: [

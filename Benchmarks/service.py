@@ -35,7 +35,8 @@ class Service:
         write_policies(self.policies, hosts, far_hosts)
         argv = [
             self.binary, "serve", "--listen", self.url.removeprefix("http://"), "--data", self.data, "--policies", self.policies]
-        env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.data}
+        # A probe's requests would be counted with the promotions'.
+        env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.data, "SHIPLIFT_PROBE_REGISTRIES": "false"}
         with open(self.log, "ab") as log:
             # Elsewhere than in a checkout, the service takes the migrations that lie above its binary.
             self.process = processes.start(argv, log, log, env, folder=self.data)

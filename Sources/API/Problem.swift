@@ -117,7 +117,7 @@ extension Problem {
             self.init(
                 "audit-unavailable", status: 503, title: "The audit log can't be written", detail: error.description + "; nothing was done", retryable: true,
                 retryAfter: 5)
-        case .unavailable, .outcomeUnknown, .leaseLost, .targetHeld, .corrupt:
+        case .unavailable, .outcomeUnknown, .leaseLost, .overtaken, .targetHeld, .corrupt:
             self.init(
                 "storage-unavailable", status: 503, title: "The database is not available", detail: error.description, retryable: true, retryAfter: 5)
         }

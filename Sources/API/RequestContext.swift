@@ -9,10 +9,13 @@ public struct ShipliftRequestContext: RequestContext {
     public var coreContext: CoreRequestContextStorage
     public var requestID: PromotionCore.RequestID
     public var principal: Principal?
+    /// Whether the connection comes from this machine.
+    let isFromLoopback: Bool
 
     public init(source: Source) {
         coreContext = .init(source: source)
         requestID = PromotionCore.RequestID(UUID())
+        isFromLoopback = source.channel.remoteAddress?.isLoopback ?? false
     }
 
     /// Largest body of any route, in bytes.
@@ -28,5 +31,13 @@ public struct ShipliftRequestContext: RequestContext {
         let principal = try authenticated()
         guard principal.isAdmin else { throw Problem.forbidden("this needs a token with the role admin; this one is \(principal.grant.role)") }
         return principal
+    }
+}
+
+extension SocketAddress {
+    var isLoopback: Bool {
+        guard let address = ipAddress else { return false }
+        let four = address.hasPrefix("::ffff:") ? String(address.dropFirst(7)) : address
+        return address == "::1" || four.hasPrefix("127.")
     }
 }

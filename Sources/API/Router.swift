@@ -22,12 +22,27 @@ public struct APIServices: Sendable {
     public var statementKeys: KeysResource
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
+    public var directory: any RegistryDirectory
+    public var metrics: MetricsSource
+
+    /// Where the metrics come from, and who may read them.
+    public struct MetricsSource: Sendable {
+        public var access: MetricsAccess
+        public var contentType: String
+        public var render: @Sendable () async -> String
+
+        public init(access: MetricsAccess, contentType: String, render: @escaping @Sendable () async -> String) {
+            self.access = access
+            self.contentType = contentType
+            self.render = render
+        }
+    }
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
         trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
-        readiness: @escaping @Sendable () async -> [String: String?]
+        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
     ) {
         self.promotions = promotions
         self.store = store
@@ -43,6 +58,8 @@ public struct APIServices: Sendable {
         self.checkpointKeys = checkpointKeys
         self.statementKeys = statementKeys
         self.readiness = readiness
+        self.directory = directory
+        self.metrics = metrics
     }
 }
 
@@ -59,6 +76,7 @@ extension APIServices {
             return try Response.json(
                 HealthResource(status: isReady ? "ok" : "unavailable", checks: checks.mapValues { $0 ?? "ok" }), status: isReady ? .ok : .serviceUnavailable)
         }
+        MetricsRoute(tokens: tokens, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
         VerdictRoutes(verdicts: verdicts).add(to: v1)
@@ -68,6 +86,7 @@ extension APIServices {
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
         v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
+        RegistryRoutes(directory: directory).add(to: v1)
         return router
     }
 }

@@ -22,6 +22,12 @@ static inline CURLcode curl_shim_set_list(CURL *handle, CURLoption option, struc
     return curl_easy_setopt(handle, option, value);
 }
 
+typedef curl_socket_t (*curl_shim_socket_callback)(void *context, curlsocktype purpose, struct curl_sockaddr *address);
+
+static inline CURLcode curl_shim_set_socket_callback(CURL *handle, CURLoption option, curl_shim_socket_callback callback) {
+    return curl_easy_setopt(handle, option, callback);
+}
+
 typedef size_t (*curl_shim_data_callback)(char *buffer, size_t size, size_t count, void *context);
 
 static inline CURLcode curl_shim_set_callback(CURL *handle, CURLoption option, curl_shim_data_callback callback) {
@@ -49,6 +55,13 @@ enum {
     CURL_SHIM_PAUSE_SEND = CURLPAUSE_SEND,
     CURL_SHIM_CONTINUE = CURLPAUSE_CONT,
 };
+
+static const curl_socket_t CURL_SHIM_SOCKET_BAD = CURL_SOCKET_BAD;
+
+// The length that libcurl gives is that of the system's address, which may be longer than the struct's member.
+static inline const void *curl_shim_address(const struct curl_sockaddr *address) {
+    return &address->addr;
+}
 
 static inline CURLcode curl_shim_get_long(CURL *handle, CURLINFO info, long *value) {
     return curl_easy_getinfo(handle, info, value);

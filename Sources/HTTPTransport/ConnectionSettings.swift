@@ -22,9 +22,27 @@ public struct ConnectionSettings: Hashable, Sendable {
     public var maximumConnectionsPerHost = 32
     /// The most bytes a second and transfer in each direction; nil: no limit.
     public var bytesPerSecond: Int?
+    /// What all transfers with the same limit may move together; nil: no limit.
+    public var bandwidth: BandwidthLimit?
 
     /// The defaults named at each property.
     public init() {}
+}
+
+/// A bandwidth that many transfers of one ``HTTPClient`` share, in both directions together.
+///
+/// Bodies that stream are held to it. Whole messages count, but never wait: they are small, and others wait for them.
+public struct BandwidthLimit: Hashable, Sendable {
+    /// Whose it is: limits of the same name are one.
+    public let name: String
+    /// Bytes a second.
+    public let bytesPerSecond: Int
+
+    /// A limit with these parts.
+    public init(name: String, bytesPerSecond: Int) {
+        self.name = name
+        self.bytesPerSecond = bytesPerSecond
+    }
 }
 
 /// Whose certificates are trusted and which is shown. All files are PEM.

@@ -15,6 +15,8 @@ public enum HTTPTransportError: Error, Hashable, Sendable {
 
     /// The host's name has no address.
     case resolve(url: String)
+    /// The host's name leads to an address that no name may lead to: the machine's own network, a metadata service.
+    case addressNotAllowed(url: String, address: String)
     /// Nobody answers there, or the connection was refused.
     case connect(url: String)
     /// The handshake failed or the certificate is not trusted.
@@ -53,7 +55,7 @@ public enum HTTPTransportError: Error, Hashable, Sendable {
     /// Where it happened, without the query.
     public var url: String {
         switch self {
-        case .resolve(let url), .connect(let url), .tls(let url, _), .proxy(let url, _), .timedOut(let url, _),
+        case .resolve(let url), .addressNotAllowed(let url, _), .connect(let url), .tls(let url, _), .proxy(let url, _), .timedOut(let url, _),
             .stalled(let url, _),
             .sendFailed(let url, _), .receiveFailed(let url, _, _), .bodyTooLarge(let url, _),
             .headersTooLarge(let url, _),
@@ -70,7 +72,7 @@ public enum HTTPTransportError: Error, Hashable, Sendable {
         case .resolve, .connect, .proxy, .timedOut, .stalled, .sendFailed, .receiveFailed, .other: true
         case .unexpectedStatus(_, let status): status == 408 || status == 429 || status >= 500
         case .sourceFailed(_, _, let cause): cause.isRetryable
-        case .tls, .bodyTooLarge, .headersTooLarge, .invalidResponse, .cancelled, .digestMismatch, .sizeMismatch,
+        case .addressNotAllowed, .tls, .bodyTooLarge, .headersTooLarge, .invalidResponse, .cancelled, .digestMismatch, .sizeMismatch,
             .shutDown:
             false
         }
@@ -84,6 +86,7 @@ extension HTTPTransportError: CustomStringConvertible {
     private var reason: String {
         switch self {
         case .resolve: "the host's name could not be resolved"
+        case .addressNotAllowed(_, let address): "the host's name leads to \(address), which is off limits"
         case .connect: "no connection could be made"
         case .tls(_, let message): "TLS failed: \(message)"
         case .proxy(_, let message): "the proxy failed: \(message)"

@@ -61,6 +61,34 @@ public struct RegistryDefinition: Sendable, Hashable {
         public var concurrency = 32
         /// Bytes per second of each transfer; `nil` is unlimited.
         public var bytesPerSecond: Int?
+        /// Bytes per second of all transfers together, in both directions; `nil` is unlimited.
+        public var bandwidth: Int?
+    }
+
+    /// What the registry can do, where an environment knows it better than a probe. `nil` leaves it to the probe and to what is met.
+    public struct Profile: Sendable, Hashable {
+        /// From which repositories it mounts blobs.
+        public enum Mount: String, Sendable, CaseIterable { case any, committed, never }
+        /// How a whole blob is sent.
+        public enum Upload: String, Sendable, CaseIterable { case post, put, patch }
+        /// Who keeps the lists of referrers.
+        public enum Referrers: String, Sendable, CaseIterable { case api, tag }
+        /// Whether tags can be moved.
+        public enum Tags: String, Sendable, CaseIterable { case mutable, immutable }
+
+        public var mount: Mount?
+        public var origin: Bool?
+        public var upload: Upload?
+        /// Bytes.
+        public var chunkSize: Int64?
+        public var resume: Bool?
+        public var referrers: Referrers?
+        public var conditionalPut: Bool?
+        public var tags: Tags?
+        /// Whether it is found out by a probe at all.
+        public var probe: Bool?
+
+        public init() {}
     }
 
     /// A proxy on the way to the registry.
@@ -84,6 +112,7 @@ public struct RegistryDefinition: Sendable, Hashable {
     /// Hosts beyond the registry's own that we may talk to: token services and blob storage. `*.` stands for any subdomain.
     public let additionalHosts: [String]
     public let limits: Limits
+    public let profile: Profile
 }
 
 /// One step of the way to production.

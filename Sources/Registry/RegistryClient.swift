@@ -12,6 +12,14 @@ public final class RegistryClient: Sendable {
     let authenticator: Authenticator
     let limiter: ConcurrencyLimiter
     let logger: Logger
+    let traffic: RegistryTraffic
+
+    /// What is known of the registry.
+    public var profile: RegistryProfile { endpoint.book.profile }
+    /// What the registry said last of how much may still be asked of it.
+    public var rateLimit: RateLimitNotice? { traffic.rateLimit }
+    /// Requests that may be under way at once now, as the registry bears it.
+    public var allowance: Int { get async { await limiter.allowance } }
 
     static let maximumErrorBytes = 64 << 10
     private static let maximumRedirects = 5
@@ -23,6 +31,7 @@ public final class RegistryClient: Sendable {
         self.logger = logger
         authenticator = Authenticator(endpoint: endpoint, http: http)
         limiter = ConcurrencyLimiter(limit: endpoint.concurrency)
+        traffic = RegistryTraffic(registry: endpoint.name)
     }
 
     /// One request with what is needed to send it, send it again, and explain its failure.
@@ -71,7 +80,8 @@ public final class RegistryClient: Sendable {
         do { try await Task.sleep(until: end) } catch { throw .cancelled(call.place) }
     }
 
-    private func sendAuthorized(_ call: Call) async throws(RegistryError) -> HTTPResponse {
+    /// One request, logged in where it is asked for, whatever the answer.
+    func sendAuthorized(_ call: Call) async throws(RegistryError) -> HTTPResponse {
         var call = call
         var hasLoggedIn = false
         var redirects = 0
@@ -99,16 +109,26 @@ public final class RegistryClient: Sendable {
             guard let settings = settings(for: call) else { return .failure(.timedOut(call.place)) }
             call.meter?.count(call.method.rawValue.lowercased())
             do throws(HTTPTransportError) {
-                return .success(try await http.send(request, settings: settings, maximumBodyBytes: call.maximumBytes))
-            } catch { return .failure(Self.failure(error, call)) }
+                let response = try await traffic.counting { () async throws(HTTPTransportError) in
+                    try await http.send(request, settings: settings, maximumBodyBytes: call.maximumBytes)
+                }
+                traffic.answered(response, bytesSent: request.body?.count ?? 0)
+                return .success(response)
+            } catch {
+                traffic.failed()
+                return .failure(Self.failure(error, call.place))
+            }
         }
         guard let result else { throw .cancelled(call.place) }
         return try result.get()
     }
 
-    private static func failure(_ error: HTTPTransportError, _ call: Call) -> RegistryError {
-        if case .cancelled = error { return .cancelled(call.place) }
-        return .unreachable(call.place, error)
+    static func failure(_ error: HTTPTransportError, _ place: RegistryPlace) -> RegistryError {
+        switch error {
+        case .cancelled: .cancelled(place)
+        case .addressNotAllowed(let url, let address): .hostNotAllowed(place, host: address, why: url)
+        default: .unreachable(place, error)
+        }
     }
 
     /// The endpoint's settings with what time is left; `nil` where none is.

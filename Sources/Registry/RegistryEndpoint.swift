@@ -20,10 +20,13 @@ public struct RegistryEndpoint: Sendable {
     public var additionalHosts: [String]
     /// Most requests at once.
     public var concurrency: Int
+    /// What is known of the registry; all clients of it share one.
+    public var book: ProfileBook
 
     public init(
         name: String, url: HTTPURL, credentials: @escaping @Sendable () throws -> RegistryCredentials = { .anonymous },
-        connection: ConnectionSettings = ConnectionSettings(), additionalHosts: [String] = [], concurrency: Int = 32
+        connection: ConnectionSettings = ConnectionSettings(), additionalHosts: [String] = [], concurrency: Int = 32,
+        book: ProfileBook = ProfileBook()
     ) {
         self.name = name
         self.url = url
@@ -31,6 +34,7 @@ public struct RegistryEndpoint: Sendable {
         self.connection = connection
         self.additionalHosts = additionalHosts
         self.concurrency = concurrency
+        self.book = book
     }
 
     /// Whether we may talk to the host of `url` on this registry's behalf.

@@ -42,11 +42,14 @@ public struct UploadClaim: Sendable, Hashable {
     public var granted: Set<Digest>
     /// Of those granted: already seen on the server since we last looked.
     public var arrived: Set<Digest>
+    /// Of the rest: in the hands of somebody who began before us (by the order of the senders' ids).
+    public var older: Set<Digest>
 
     /// The rest is on its way there in somebody else's hands.
-    public init(granted: Set<Digest>, arrived: Set<Digest>) {
+    public init(granted: Set<Digest>, arrived: Set<Digest>, older: Set<Digest> = []) {
         self.granted = granted
         self.arrived = arrived
+        self.older = older
     }
 }
 

@@ -18,5 +18,8 @@ public struct Site: Sendable {
     /// The registry as an environment names it, on its server: one server may offer different kinds of repositories under different paths.
     public var registryKey: String { "\(registry) \(server)" }
 
+    /// The place as plans are made for it.
+    var planned: PlanSite { PlanSite(server: server, repository: repository, mounts: client.profile.mount ?? .any, mountsFromElsewhere: client.profile.origin == true) }
+
     func isSamePlace(as other: Site) -> Bool { server == other.server && repository == other.repository }
 }

@@ -13,11 +13,12 @@ import Testing
     private static let promotion = #"{"image":"shop/api","from":"dev","to":"test","tag":"1.0.0"}"#
 
     private func send(
-        _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, as grant: Grant? = .admin, token: String? = nil, fields: HTTPFields = [:]
+        _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, as grant: Grant? = .admin, token: String? = nil, fields: HTTPFields = [:],
+        metrics: MetricsAccess = .loopback
     ) async throws -> (status: Int, problem: ProblemResource?, headers: HTTPFields, body: Data) {
         var random = SystemRandomNumberGenerator()
         let secret = APITokenSecret(random: &random)
-        let application = Application(router: StubServices.make(grant: grant, secret: secret).router())
+        let application = Application(router: StubServices.make(grant: grant, secret: secret, metrics: metrics).router())
         return try await application.test(.router) { client in
             var headers = fields
             if let token { headers[.authorization] = token } else if grant != nil { headers[.authorization] = "Bearer \(secret.reveal())" }
@@ -85,7 +86,10 @@ import Testing
 
     @Test(arguments: ["", "Bearer", "Bearer ", "Bearer x", "Basic c2hwXzp4", "Bearer shp_000000000000000000000000000000000000"])
     func withoutAValidTokenThereIsNothing(_ header: String) async throws {
-        for (method, path) in [(HTTPRequest.Method.get, "/v1/promotions"), (.post, "/v1/promotions"), (.get, "/v1/audit"), (.get, "/v1/tokens"), (.get, "/v1/environments")] {
+        for (method, path) in [
+            (HTTPRequest.Method.get, "/v1/promotions"), (.post, "/v1/promotions"), (.get, "/v1/audit"), (.get, "/v1/registries"), (.post, "/v1/registries/dev/probe"),
+            (.get, "/v1/tokens"), (.get, "/v1/environments"),
+        ] {
             let answer = try await send(method, path, Self.promotion, as: nil, token: header)
             #expect(answer.status == 401)
             #expect(answer.headers[.wwwAuthenticate]?.hasPrefix("Bearer") == true)
@@ -110,6 +114,32 @@ import Testing
         "/v1/audit?since=yesterday", "/v1/audit?promotion=x", "/v1/tags", "/v1/tags?image=UP", "/v1/artifacts", "/v1/artifacts?digest=sha256:1",
     ])
     func badQueriesAreRefused(_ path: String) async throws { #expect(try await send(.get, path).status == 400) }
+
+    @Test func registriesAreListedAndProbed() async throws {
+        let list = try await send(.get, "/v1/registries", as: .reader)
+        let page = try APIJSON.decoder().decode(PageResource<RegistryResource>.self, from: list.body)
+        #expect(page.items.map(\.name) == ["dev"] && page.items[0].profile == [RegistryTraitResource(name: "mount", value: "any", source: "probed")])
+        #expect(page.items[0].rateLimit?.remaining == 3 && page.items[0].allowance == 8)
+        #expect(try await send(.post, "/v1/registries/dev/probe").status == 200)
+        #expect(try await send(.post, "/v1/registries/nowhere/probe").status == 404)
+        let down = try await send(.post, "/v1/registries/down/probe")
+        #expect(down.status == 502 && down.problem?.retryable == true)
+        for grant in [Grant.reader, .promoter(images: [], environments: [])] {
+            #expect(try await send(.post, "/v1/registries/dev/probe", as: grant).status == 403)
+        }
+        #expect(try await send(.get, "/v1/registries", as: nil).status == 401)
+    }
+
+    /// Who is not known to come from this machine shows a token, unless everybody may read them.
+    @Test func metricsAreNotForEverybody() async throws {
+        for access in [MetricsAccess.loopback, .token] {
+            #expect(try await send(.get, "/metrics", as: nil, metrics: access).status == 401)
+            let read = try await send(.get, "/metrics", as: .reader, metrics: access)
+            #expect(read.status == 200 && read.headers[.contentType] == "text/plain; version=0.0.4; charset=utf-8")
+            #expect(String(decoding: read.body, as: UTF8.self) == "up 1\n")
+        }
+        #expect(try await send(.get, "/metrics", as: nil, metrics: .open).status == 200)
+    }
 
     @Test func healthNeedsNoTokenAndSaysNoMoreThanItShould() async throws {
         #expect(try await send(.get, "/healthz", as: nil).status == 200)

@@ -6,7 +6,9 @@ import PolicyEngine
 import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
-struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, StatementStore, DecisionLog {
+struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, StatementStore,
+    DecisionLog, RegistryDirectory
+{
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
 
@@ -68,7 +70,7 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
     func record(_ evidence: PostedEvidence, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
     func record(_ scan: PostedScan, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
-    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<Statement> { Page(items: [], next: nil) }
+    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<PostedFact> { Page(items: [], next: nil) }
     func decisions(since: Date, cursor: String?, limit: Int) async throws(StoreError) -> Page<RecordedDecision> { Page(items: [], next: nil) }
     func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] { [] }
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
@@ -91,10 +93,24 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
         do { return try PolicySet(files: files, commit: nil) } catch { throw PromotionFailure(.configuration, "\(error)") }
     }
     func refused() async -> [PolicyDiagnostic] { [] }
+    func registries() async throws(PromotionFailure) -> [RegistryState] {
+        guard let environment = EnvironmentName(parsing: "dev") else { return [] }
+        var state = RegistryState(
+            name: "dev", environment: environment, url: "https://dev.example.test", repository: "{image}", concurrency: 32, allowance: 8, bandwidth: nil)
+        state.traits = [RegistryTrait(name: "mount", value: "any", source: .probed)]
+        state.rateLimit = RegistryState.RateLimit(limit: 100, remaining: 3, windowSeconds: 21_600, seenAt: Date(timeIntervalSince1970: 1_800_000_000))
+        return [state]
+    }
+    func probe(
+        _ name: String, by actor: SubjectID, authentication: AuditActor.Authentication, requestID: RequestID?
+    ) async throws(PromotionFailure) -> RegistryState? {
+        if name == "down" { throw PromotionFailure(.registryUnavailable, "no answer", registry: name, isTransient: true) }
+        return try await registries().first { $0.name == name }
+    }
 }
 
 enum StubServices {
-    static func make(grant: Grant? = nil, secret: APITokenSecret? = nil) -> APIServices {
+    static func make(grant: Grant? = nil, secret: APITokenSecret? = nil, metrics: MetricsAccess = .loopback) -> APIServices {
         var stub = UnreachableStore()
         if let grant, let secret {
             stub.known = (
@@ -109,6 +125,7 @@ enum StubServices {
             verdicts: Verdicts(store: stub, statements: stub, queue: stub, policies: stub, environs: environs),
             evidence: EvidencePosting(statements: stub, queue: stub, policies: stub, environs: environs),
             eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs), decisions: stub, checkpointKeys: [],
-            readiness: { ["database": "down"] })
+            readiness: { ["database": "down"] }, directory: stub,
+            metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" })
     }
 }

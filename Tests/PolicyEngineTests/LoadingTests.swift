@@ -57,7 +57,9 @@ struct LoadingTests {
                         tls: { ca: ca.pem, certificate: c.pem, key: k.pem }
                         proxy: { url: "http://proxy.example.test:3128", credentialsEnv: PROXY }
                         additionalHosts: [auth.example.test, "*.Storage.example.test"]
-                        limits: { concurrency: 4, bytesPerSecond: 100000 }
+                        limits: { concurrency: 4, bytesPerSecond: 100000, bandwidth: 20MiB }
+                        profile:
+                          { mount: committed, origin: true, upload: post, chunkSize: 4MiB, resume: false, referrers: tag, conditionalPut: true, tags: immutable, probe: false }
                       - name: us
                         url: http://[::1]:80
                         plainHTTP: true
@@ -80,7 +82,11 @@ struct LoadingTests {
         #expect(eu.proxy?.url == "http://proxy.example.test:3128" && eu.proxy?.credentialsEnvironment == "PROXY")
         #expect(eu.additionalHosts == ["auth.example.test", "*.storage.example.test"])
         #expect(
-            eu.limits == RegistryDefinition.Limits(concurrency: 4, bytesPerSecond: 100_000) && registries[1].limits == RegistryDefinition.Limits())
+            eu.limits == RegistryDefinition.Limits(concurrency: 4, bytesPerSecond: 100_000, bandwidth: 20 << 20) && registries[1].limits == RegistryDefinition.Limits())
+        var profile = RegistryDefinition.Profile()
+        (profile.mount, profile.origin, profile.upload, profile.chunkSize, profile.resume) = (.committed, true, .post, 4 << 20, false)
+        (profile.referrers, profile.conditionalPut, profile.tags, profile.probe) = (.tag, true, .immutable, false)
+        #expect(eu.profile == profile && registries[1].profile == RegistryDefinition.Profile())
         #expect(!eu.plainHTTP && registries[1].plainHTTP)
         #expect(environment.isImmutable(release) && !environment.isImmutable(plain))
     }
@@ -283,6 +289,9 @@ struct MistakeTests {
         Mistake("url: \"https://a\"\n        additionalHosts: [\"a/b\"]", at: 8, 27, "'a/b' is no host", "write HOST"),
         Mistake("url: \"https://a\"\n        limits: { concurrency: 0 }", at: 8, 32, "concurrency must be a whole number", "from 1 to 256"),
         Mistake("url: \"https://a\"\n        limits: { bytesPerSecond: fast }", at: 8, 35, "bytesPerSecond must be a whole number", "from 1024"),
+        Mistake("url: \"https://a\"\n        limits: { bandwidth: 12 }", at: 8, 30, "'12' is no bandwidth", "a size such as 8MiB"),
+        Mistake("url: \"https://a\"\n        profile: { mount: some }", at: 8, 27, "mount can't be 'some'", "use one of: any, committed, never"),
+        Mistake("url: \"https://a\"\n        profile: { chunkSize: 1KiB }", at: 8, 31, "'1KiB' is no chunkSize", "from 65536 bytes"),
         Mistake("url: \"https://a\"\n        plainHttp: true", at: 8, 9, "a registry has no key 'plainHttp'", "did you mean 'plainHTTP'?"),
     ]
 

@@ -61,7 +61,7 @@ struct SchemaTests {
             SchemaPlace("environments", "$defs/signer/keyless", "trust: { s: { keyless: { @ } } }"),
             SchemaPlace("environments", "$defs/signer/notation", "trust: { s: { notation: { @ } } }"),
         ]
-        + ["credentials", "tls", "proxy", "limits"].map { key in
+        + ["credentials", "tls", "proxy", "limits", "profile"].map { key in
             SchemaPlace("environments", "$defs/registry/\(key)", "environments: [{ name: a, registries: [{ url: \"https://a\", \(key): { @ } }] }]")
         } + [
             SchemaPlace("policy", "", "@"), SchemaPlace("policy", "tags", "tags: { @ }"), SchemaPlace("policy", "override", "override: { @ }"),

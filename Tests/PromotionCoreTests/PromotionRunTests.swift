@@ -93,6 +93,14 @@ import Testing
         #expect(try await run(store, transfer: transfer, failures: 2) == .settled(.failed))
     }
 
+    /// Damaged on the way it arrives whole the second time; a third one would be the same wrong bytes.
+    @Test func wrongContentIsTriedOnceMore() async throws {
+        let transfer = FakeTransfer(onCopy: { () throws(PromotionFailure) in throw PromotionFailure(.contentMismatch, "other bytes", isTransient: true) })
+        let store = InMemoryPromotions(try promotion())
+        guard case .postponed = try await run(store, transfer: transfer) else { Issue.record("not postponed"); return }
+        #expect(try await run(store, transfer: transfer, failures: 1) == .settled(.failed))
+    }
+
     @Test func aLastingFailureIsFinalAtOnce() async throws {
         let transfer = FakeTransfer(onCommit: { () throws(PromotionFailure) in throw PromotionFailure(.tagConflict, "moved") })
         let store = InMemoryPromotions(try promotion())

@@ -100,6 +100,22 @@ import Testing
         #expect(try await !isDue(fixture, promotion), "once")
     }
 
+    /// A rejection that was accepted counts, though the decision to go on was already made without it.
+    @Test func aDecisionThatWasOvertakenIsMadeAgain() async throws {
+        let fixture = try await StoreFixture.make()
+        let promotion = try fixture.promotion()
+        try await fixture.create(promotion)
+        let leased = try await fixture.claim()
+        _ = try await fixture.move(leased, from: .requested, to: .evaluating)
+        try await say(fixture, .reject, promotion, by: "ada")
+        let decision = Decision(outcome: .allow, gates: [], targetTags: [], policyVersion: fixture.policies.version)
+        await #expect(throws: StoreError.overtaken) { try await fixture.move(leased, from: .evaluating, to: .queued, decision: decision) }
+        #expect(try await fixture.store.promotion(promotion.id)?.state == .evaluating)
+        try await fixture.queue.giveBack(leased.lease, after: .zero, countsAsFailure: false)
+        let again = try await fixture.claim()
+        #expect(try await fixture.move(again, from: .evaluating, to: .denied, decision: decision).state == .denied)
+    }
+
     /// Of two hundred and two that wait, those about the digest or one of its platforms are touched.
     @Test func evidenceTouchesThoseThatItIsAbout() async throws {
         let fixture = try await StoreFixture.make()
@@ -155,7 +171,7 @@ import Testing
         #expect(Set(found.map { "\($0.postedBy?.name ?? "") \($0.result)" }) == ["ci passed", "stranger failed"])
         let web = try await facts(fixture).evidence(about: [digest], image: try ImageName(parsing: "shop/web"), kinds: ["tests", "other"])
         #expect(web.count == 4)
-        var seen: [Statement] = []
+        var seen: [PostedFact] = []
         var cursor: String?
         repeat {
             let page = try await statements(fixture).statements(about: digest, cursor: cursor, limit: 2)

@@ -44,6 +44,20 @@ import Testing
         }
     }
 
+    /// Who began earlier is told: where waiting is only allowed for those, nobody waits in a circle.
+    @Test func whoWasEarlierIsSaid() async throws {
+        try await withClaims { claims, _ in
+            let early = try #require(UUID(uuidString: "01900000-0000-7000-8000-000000000000"))
+            let late = try #require(UUID(uuidString: "01900000-0001-7000-8000-000000000000"))
+            _ = try await claims.claim([Self.blobs[0]], server: Self.server, sender: early, age: 1)
+            _ = try await claims.claim([Self.blobs[1]], server: Self.server, sender: late, age: 1)
+            let toLate = try await claims.claim(Array(Self.blobs.prefix(2)), server: Self.server, sender: late, age: 1)
+            #expect(toLate.granted == [Self.blobs[1]] && toLate.older == [Self.blobs[0]])
+            let toEarly = try await claims.claim(Array(Self.blobs.prefix(2)), server: Self.server, sender: early, age: 1)
+            #expect(toEarly.granted == [Self.blobs[0]] && toEarly.older == [])
+        }
+    }
+
     /// A sender that renews keeps what it has; one that died leaves it within seconds.
     @Test func aDeadSendersClaimsEnd() async throws {
         try await withClaims { claims, fixture in

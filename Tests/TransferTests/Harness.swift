@@ -38,6 +38,10 @@ final class InMemoryTransferMemory: TransferMemory {
                 claim.granted.insert(blob)
                 if let seen = state.seenAt[server]?[blob], seen.duration(to: .now) < age { claim.arrived.insert(blob) }
             }
+            for blob in blobs {
+                guard let holder = state.claims[server]?[blob], holder != sender, holder.uuidString < sender.uuidString else { continue }
+                claim.older.insert(blob)
+            }
             return claim
         }
     }
@@ -94,9 +98,12 @@ struct Harness {
     let memory = InMemoryTransferMemory()
     var engine: CopyEngine { CopyEngine(memory: memory) }
 
-    func site(_ port: Int, _ repository: String, named name: String = "test") throws -> Site {
+    func site(
+        _ port: Int, _ repository: String, named name: String = "test", _ change: (inout RegistryEndpoint) -> Void = { _ in }
+    ) throws -> Site {
         var endpoint = RegistryEndpoint(name: name, url: try HTTPURL(parsing: "http://127.0.0.1:\(port)"))
         endpoint.connection.stallTimeout = .seconds(10)
+        change(&endpoint)
         return Site(
             client: RegistryClient(endpoint: endpoint, http: http, logger: Logger(label: "test")),
             repository: try RepositoryName(parsing: repository))

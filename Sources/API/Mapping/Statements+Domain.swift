@@ -13,7 +13,7 @@ extension VerdictResource {
 }
 
 extension StatementResource {
-    init(_ statement: Statement) throws {
+    init(_ statement: PostedFact) throws {
         switch statement {
         case .evidence(let posted):
             let fact = posted.fact

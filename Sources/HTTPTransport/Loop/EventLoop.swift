@@ -20,6 +20,7 @@ import Synchronization
     private var transfers: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
     private var unsettled: [any Operation] = []
     private var unsettledIDs: Set<ObjectIdentifier> = []
+    private var buckets: [String: TokenBucket] = [:]
     private var gate = HostGate()
     private var stopping: [CheckedContinuation<Void, Never>] = []
     private var isStopping = false
@@ -58,6 +59,8 @@ import Synchronization
             reap()
             settle()
             tick()
+            for bucket in buckets.values { bucket.release() }
+            settle()
             wait()
         }
         close()
@@ -104,6 +107,7 @@ import Synchronization
     /// Lets a transfer run. False when libcurl does not take it, which leaves it to the caller.
     func add(_ transfer: Transfer) -> Bool {
         unsafe transfers[transfer.handle] = transfer
+        transfer.bucket = transfer.settings.bandwidth.map(bucket)
         guard unsafe curl_multi_add_handle(multi, transfer.handle) == CURLM_OK else {
             unsafe transfers[transfer.handle] = nil
             return false
@@ -111,9 +115,20 @@ import Synchronization
         return true
     }
 
+    private func bucket(for limit: BandwidthLimit) -> TokenBucket {
+        if let bucket = buckets[limit.name] {
+            bucket.setRate(limit.bytesPerSecond)
+            return bucket
+        }
+        let bucket = TokenBucket(bytesPerSecond: limit.bytesPerSecond)
+        buckets[limit.name] = bucket
+        return bucket
+    }
+
     /// Ends a transfer; an unfinished one loses its connection. Not to be called from a libcurl callback.
     func remove(_ transfer: Transfer) {
         guard let known = unsafe transfers.removeValue(forKey: transfer.handle) else { return }
+        known.bucket?.withdraw(known)
         unsafe curl_multi_remove_handle(multi, known.handle)
     }
 
@@ -180,7 +195,8 @@ import Synchronization
 
     private func wait() {
         // With nothing to do the loop sleeps until the mailbox wakes it.
-        let milliseconds: Int32 = operations.isEmpty ? 60_000 : unsettled.isEmpty ? 100 : 0
+        let longest: Int32 = operations.isEmpty ? 60_000 : unsettled.isEmpty ? 100 : 0
+        let milliseconds = buckets.values.reduce(longest) { min($0, Int32($1.pause ?? Int($0))) }
         unsafe curl_multi_poll(multi, nil, 0, milliseconds, nil)
     }
 

@@ -8,6 +8,7 @@ extension Transfer {
         }
         if let abortReason { return abortReason }
         let url = url.redacted
+        if let refusedAddress, code == CURLE_COULDNT_CONNECT { return .addressNotAllowed(url: url, address: refusedAddress.description) }
         if let failure = proxyFailure(code) { return failure }
         // In TLS 1.3 a refused client certificate is told after the handshake.
         if head == nil, message(of: code).contains(" alert ") { return .tls(url: url, message: message(of: code)) }

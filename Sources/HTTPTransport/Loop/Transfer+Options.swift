@@ -25,7 +25,13 @@ extension Transfer {
             && set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
             // A cancelled look-up must not make the loop wait for its thread.
             && set(CURLOPT_QUICK_EXIT, 1)
-            && set(CURLOPT_BUFFERSIZE, options.receiveBuffer) && set(CURLOPT_UPLOAD_BUFFERSIZE, options.sendBuffer)
+            && set(CURLOPT_BUFFERSIZE, pieceBytes(options.receiveBuffer)) && set(CURLOPT_UPLOAD_BUFFERSIZE, pieceBytes(options.sendBuffer))
+    }
+
+    /// A slow transfer moves in small pieces, so that it never stands still for long.
+    private func pieceBytes(_ wanted: Int) -> Int {
+        guard let limit = settings.bandwidth else { return wanted }
+        return min(wanted, max(16 * 1024, limit.bytesPerSecond / 8))
     }
 
     private func setConnection(_ options: TransferOptions) -> Bool {
@@ -102,6 +108,8 @@ extension Transfer {
         return unsafe curl_shim_set_pointer(handle, CURLOPT_HEADERDATA, context) == CURLE_OK
             && curl_shim_set_pointer(handle, CURLOPT_WRITEDATA, context) == CURLE_OK
             && curl_shim_set_pointer(handle, CURLOPT_READDATA, context) == CURLE_OK
+            && curl_shim_set_pointer(handle, CURLOPT_OPENSOCKETDATA, context) == CURLE_OK
+            && curl_shim_set_socket_callback(handle, CURLOPT_OPENSOCKETFUNCTION, socketCallback) == CURLE_OK
             && curl_shim_set_callback(handle, CURLOPT_HEADERFUNCTION, headerCallback) == CURLE_OK
             && curl_shim_set_callback(handle, CURLOPT_WRITEFUNCTION, bodyCallback) == CURLE_OK
             && curl_shim_set_callback(handle, CURLOPT_READFUNCTION, fillCallback) == CURLE_OK
@@ -155,6 +163,14 @@ private func fillCallback(
     case .hold: Int(CURL_SHIM_READ_PAUSE)
     case .abort: Int(CURL_SHIM_READ_ABORT)
     }
+}
+
+private func socketCallback(
+    _ context: UnsafeMutableRawPointer?, _ purpose: curlsocktype, _ address: UnsafeMutablePointer<curl_sockaddr>?
+) -> curl_socket_t {
+    guard let context = unsafe context, let address = unsafe address else { return CURL_SHIM_SOCKET_BAD }
+    let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+    return unsafe transfer.openSocket(address) ?? CURL_SHIM_SOCKET_BAD
 }
 
 extension Duration {

@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 
 /// What the callbacks of a transfer want to know. All are called from within libcurl: pause, abort and remember,
 /// nothing else.
@@ -52,6 +53,14 @@ protocol TransferSink: AnyObject {
     private(set) var givenBytes: Int64 = 0
     private(set) var isReceivingHeld = false
     private(set) var isSendingHeld = false
+    /// Held because the bandwidth is used up, whatever the sink says.
+    private var isThrottled = false
+    /// What it may move, together with others; set by the loop.
+    var bucket: TokenBucket?
+    /// Whether it may be held: on a connection that others use too, it would hold them.
+    let mayBeThrottled: Bool
+    /// The last address that it was not allowed to go to.
+    private(set) var refusedAddress: PeerAddress?
 
     private var status = 0
     private var fields = HTTPFields()
@@ -79,6 +88,7 @@ protocol TransferSink: AnyObject {
         self.uploadBytes = uploadBytes
         self.operation = operation
         self.sink = sink
+        mayBeThrottled = options.ownConnection
         deadline = settings.totalTimeout.map { .now + $0 }
         unsafe errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -95,16 +105,32 @@ protocol TransferSink: AnyObject {
 
     /// Lets a held response go on; it may deliver bytes before this returns.
     func resumeReceiving() {
-        guard isReceivingHeld else { return }
+        guard isReceivingHeld, !isThrottled else { return }
         isReceivingHeld = false
         restart()
     }
 
     /// Lets a held request body go on.
     func resumeSending() {
-        guard isSendingHeld else { return }
+        guard isSendingHeld, !isThrottled else { return }
         isSendingHeld = false
         restart()
+    }
+
+    /// There is bandwidth again; what the sink holds it holds again.
+    func endThrottle() {
+        isThrottled = false
+        isReceivingHeld = false
+        isSendingHeld = false
+        restart()
+    }
+
+    /// Whether the bandwidth is used up; the bucket then wakes the transfer in time.
+    private func isOverBandwidth() -> Bool {
+        guard mayBeThrottled, let bucket, !bucket.isOpen else { return false }
+        isThrottled = true
+        bucket.wait(self)
+        return true
     }
 
     private func restart() {
@@ -190,8 +216,16 @@ protocol TransferSink: AnyObject {
     }
 
     func receiveBody(_ bytes: UnsafeRawBufferPointer) -> Intake {
+        if unsafe !bytes.isEmpty, isOverBandwidth() {
+            isReceivingHeld = true
+            return .hold
+        }
         let intake = unsafe sink.receive(bytes, self)
-        if intake == .hold { isReceivingHeld = true }
+        switch intake {
+        case .taken: bucket?.take(bytes.count)
+        case .hold: isReceivingHeld = true
+        case .abort: break
+        }
         return intake
     }
 
@@ -202,13 +236,34 @@ protocol TransferSink: AnyObject {
             abortReason = .sendFailed(url: url.redacted, sent: givenBytes)
             return .abort
         }
+        if givenBytes < uploadBytes, isOverBandwidth() {
+            isSendingHeld = true
+            return .hold
+        }
         let filling = unsafe sink.fill(buffer, self)
         switch filling {
-        case .bytes(let count): givenBytes += Int64(count)
+        case .bytes(let count):
+            givenBytes += Int64(count)
+            bucket?.take(count)
         case .hold: isSendingHeld = true
         case .abort: break
         }
         return filling
+    }
+
+    /// Makes the socket for a connection; nil where none may go.
+    func openSocket(_ address: UnsafePointer<curl_sockaddr>) -> Int32? {
+        let offered = unsafe address.pointee
+        let bytes = unsafe UnsafeRawBufferPointer(start: curl_shim_address(address), count: Int(offered.addrlen))
+        guard let peer = unsafe PeerAddress(family: offered.family, bytes) else { return nil }
+        // An address that is named as such is meant.
+        let named = [url.origin.host, settings.proxy?.host].compactMap(\.self).compactMap(PeerAddress.init(literal:))
+        guard !peer.isOffLimits || named.contains(peer) else {
+            refusedAddress = peer
+            return nil
+        }
+        let descriptor = socket(offered.family, offered.socktype | Int32(SOCK_CLOEXEC.rawValue), offered.protocol)
+        return descriptor < 0 ? nil : descriptor
     }
 
     // MARK: Memory that libcurl points to

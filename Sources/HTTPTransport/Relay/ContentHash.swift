@@ -21,6 +21,13 @@ import CLibCrypto
         unsafe EVP_MD_CTX_free(context)
     }
 
+    /// A second one that has seen the same bytes; nil when OpenSSL is out of memory.
+    init?(copying other: ContentHash) {
+        guard let context = unsafe EVP_MD_CTX_new() else { return nil }
+        unsafe self.context = unsafe context
+        guard unsafe EVP_MD_CTX_copy_ex(context, other.context) == 1 else { return nil }
+    }
+
     /// Adds bytes. EVP fails here only after ``finish()``, which is called once.
     func update(_ bytes: UnsafeRawBufferPointer) {
         unsafe EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)

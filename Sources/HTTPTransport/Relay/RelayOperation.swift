@@ -21,6 +21,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
     private var source: RelaySource?
     private var uploads: [RelayUpload] = []
     private var hash: ContentHash?
+    private var trail = HashTrail()
     private var verdict: RelayReport.Verdict?
     private var haveTargetsStarted = false
     private var reported: RelayProgress?
@@ -30,7 +31,10 @@ final class RelayOperation: Operation, @unchecked Sendable {
         self.request = request
         url = request.source.url.redacted
         admission = Admission(request.source.url, request.sourceSettings)
-        ring = RelayRing(blobBytes: request.expectedBytes)
+        let reached = request.targets.map(\.offset).min() ?? 0
+        let known = request.resumption?.state(before: min(reached, request.expectedBytes))
+        hash = known?.hash ?? ContentHash(request.algorithm)
+        ring = RelayRing(blobBytes: request.expectedBytes, start: known?.position ?? 0)
     }
 
     /// What libcurl moves at once: half the ring, less for small blobs.
@@ -57,6 +61,7 @@ final class RelayOperation: Operation, @unchecked Sendable {
     func take(_ bytes: UnsafeRawBufferPointer) {
         unsafe hash?.update(bytes)
         unsafe ring.write(bytes, tail: tail)
+        if let hash { trail.note(hash, at: ring.head) }
         changed()
     }
 
@@ -68,7 +73,6 @@ final class RelayOperation: Operation, @unchecked Sendable {
 
     func begin(on loop: EventLoop) {
         self.loop = loop
-        hash = ContentHash(request.algorithm)
         guard hash != nil else {
             return finish(.failure(.other(url: url, code: 0, message: "the digest can't be computed")), on: loop)
         }
@@ -112,8 +116,14 @@ final class RelayOperation: Operation, @unchecked Sendable {
         if uploads.allSatisfy(\.isOver), haveTargetsStarted { return finishWithReport(source, on: loop) }
         if case .waiting(let until) = source.state, until <= .now { source.ask(on: loop) }
         source.resumeIfRoom()
-        for upload in uploads { upload.resumeIfUseful() }
+        for upload in uploads where !upload.isOver {
+            upload.startNextPart(on: loop)
+            upload.resumeIfUseful()
+        }
     }
+
+    /// Whether all bytes came and are the promised ones.
+    var isVerified: Bool { verdict == .verified }
 
     // MARK: Steps
 
@@ -166,7 +176,10 @@ final class RelayOperation: Operation, @unchecked Sendable {
         let report = RelayReport(
             targets: outcomes, verdict: verdict ?? .undetermined, sourceBytes: source.bytesRead,
             resumes: source.resumes,
-            peakBufferedBytes: ring.peak)
+            peakBufferedBytes: ring.peak,
+            bytesSent: Dictionary(uploads.map { ($0.target.id, $0.sentBytes) }) { first, _ in first },
+            partURLs: uploads.reduce(into: [:]) { $0[$1.target.id] = $1.partURL },
+            checkpoint: RelayCheckpoint(trail, entityTag: source.entityTag))
         finish(.success(.relayed(report)), on: loop)
     }
 

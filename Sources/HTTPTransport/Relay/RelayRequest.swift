@@ -20,13 +20,15 @@ public struct RelayRequest: Sendable {
     public var targets: [RelayTarget]
     /// How often a broken source is asked for the rest.
     public var maximumSourceResumes: Int
+    /// Where an earlier relay of the same blob stood: what every target has need not be read again.
+    public var resumption: RelayCheckpoint?
     /// Called from the event loop at most ten times a second; it must not block.
     public var progress: (@Sendable (RelayProgress) -> Void)?
 
     /// A relay with these parts.
     public init(
         source: HTTPRequest, sourceSettings: ConnectionSettings, expectedBytes: Int64, algorithm: Algorithm = .sha256,
-        expectedHex: String, targets: [RelayTarget], maximumSourceResumes: Int = 3,
+        expectedHex: String, targets: [RelayTarget], maximumSourceResumes: Int = 3, resumption: RelayCheckpoint? = nil,
         progress: (@Sendable (RelayProgress) -> Void)? = nil
     ) {
         self.source = source
@@ -36,6 +38,7 @@ public struct RelayRequest: Sendable {
         self.expectedHex = expectedHex
         self.targets = targets
         self.maximumSourceResumes = maximumSourceResumes
+        self.resumption = resumption
         self.progress = progress
     }
 }
@@ -44,16 +47,37 @@ public struct RelayRequest: Sendable {
 public struct RelayTarget: Sendable {
     /// The caller's number for it.
     public var id: Int
-    /// A PUT, PATCH or POST without a body; `Content-Length` is the blob's size.
+    /// A PUT, PATCH or POST without a body; its body is the blob from `offset` on, or the first part of that.
     public var request: HTTPRequest
     /// How the target is reached.
     public var settings: ConnectionSettings
+    /// Bytes at the blob's beginning that the target has.
+    public var offset: Int64
+    /// How the rest is cut; nil: it goes in one body, which ends the upload.
+    public var parts: RelayParts?
 
     /// A target with these parts.
-    public init(id: Int, request: HTTPRequest, settings: ConnectionSettings) {
+    public init(id: Int, request: HTTPRequest, settings: ConnectionSettings, offset: Int64 = 0, parts: RelayParts? = nil) {
         self.id = id
         self.request = request
         self.settings = settings
+        self.offset = offset
+        self.parts = parts
+    }
+}
+
+/// A blob that goes in bodies of a certain size, and a last request without one.
+public struct RelayParts: Sendable {
+    /// Bytes of each body; the last one's may be fewer.
+    public var size: Int64
+    /// The request that follows a success: for the bytes from an offset on, so many, or for none when all have been sent. Nil where the
+    /// answer is no reason to go on: it is then the outcome. Called from the event loop; it must not block.
+    public var next: @Sendable (_ answer: HTTPResponse, _ offset: Int64, _ bytes: Int64) -> HTTPRequest?
+
+    /// Parts of `size` bytes.
+    public init(size: Int64, next: @escaping @Sendable (_ answer: HTTPResponse, _ offset: Int64, _ bytes: Int64) -> HTTPRequest?) {
+        self.size = size
+        self.next = next
     }
 }
 
@@ -104,4 +128,10 @@ public struct RelayReport: Sendable {
     public let resumes: Int
     /// The most bytes that stood in the ring at once.
     public let peakBufferedBytes: Int
+    /// By target: bytes of the blob that have left for it, at most; those that it had before included.
+    public let bytesSent: [Int: Int64]
+    /// By target that takes parts: where the last part went, which is where its upload stands.
+    public let partURLs: [Int: HTTPURL]
+    /// Where another relay of the blob can go on.
+    public let checkpoint: RelayCheckpoint?
 }

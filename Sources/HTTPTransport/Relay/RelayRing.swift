@@ -13,13 +13,16 @@
 
     let capacity: Int
     /// Bytes written so far.
-    private(set) var head: Int64 = 0
+    private(set) var head: Int64
     /// The most bytes that stood in it at once.
     private(set) var peak = 0
     private let memory: UnsafeMutableRawBufferPointer
 
     /// A ring for a blob of this size; small blobs get a small one.
-    init(blobBytes: Int64) {
+    ///
+    /// - Parameter start: the first byte that will be written.
+    init(blobBytes: Int64, start: Int64 = 0) {
+        head = start
         let most = blobBytes >= Self.large ? Self.maximumCapacity : Self.usualCapacity
         capacity = Int(min(Int64(most), max(1, blobBytes)))
         unsafe memory = .allocate(byteCount: capacity, alignment: 64)

@@ -35,11 +35,13 @@ final class RelaySource: TransferSink {
     /// Bytes of a 200 to a Range request that the ring has seen already.
     private var toSkip: Int64 = 0
     private var refusalBody: [UInt8] = []
-    private var entityTag: String?
+    /// The strong validator of what is being read.
+    private(set) var entityTag: String?
     private var hasBegun = false
 
     init(of relay: RelayOperation) {
         self.relay = relay
+        entityTag = relay.request.resumption?.entityTag
     }
 
     private var url: String { relay.request.source.url.redacted }
@@ -69,7 +71,7 @@ final class RelaySource: TransferSink {
     /// The caller's request, or after a break the same for the rest of the blob.
     private func nextRequest() throws(HTTPFieldError) -> HTTPRequest {
         var request = relay.request.source
-        guard hasBegun, relay.ring.head > 0 else { return request }
+        guard relay.ring.head > 0 else { return request }
         try request.fields.set("Range", "bytes=\(relay.ring.head)-")
         if let entityTag { try request.fields.set("If-Range", entityTag) }
         return request
@@ -127,6 +129,10 @@ final class RelaySource: TransferSink {
         defer { relay.changed() }
         if hasBegun {
             transfer.abortReason = checkContinuation(head)
+        } else if relay.ring.head > 0, head.status == 200 || head.status == 206 {
+            // The first answer to a relay that goes on where another one ended.
+            transfer.abortReason = checkContinuation(head)
+            hasBegun = transfer.abortReason == nil
         } else if head.status == 200 {
             if let length = head.contentLength, length != expected {
                 transfer.abortReason = .sizeMismatch(url: url, expected: expected, found: length)

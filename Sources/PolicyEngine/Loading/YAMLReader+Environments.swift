@@ -85,7 +85,7 @@ extension YAMLReader {
         return patterns
     }
 
-    private static let registryKeys = ["name", "url", "repository", "credentials", "tls", "plainHTTP", "proxy", "additionalHosts", "limits"]
+    private static let registryKeys = ["name", "url", "repository", "credentials", "tls", "plainHTTP", "proxy", "additionalHosts", "limits", "profile"]
 
     private mutating func registry(_ node: Node, environment: EnvironmentName) -> RegistryDefinition? {
         guard let members = members(node, of: "a registry", allowed: Self.registryKeys) else { return nil }
@@ -107,7 +107,8 @@ extension YAMLReader {
             name: members["name"].flatMap { string($0, "name") } ?? environment.description, url: url, repository: template,
             credentials: members["credentials"].flatMap { credentials($0) } ?? .anonymous, caFile: tls["ca"],
             clientCertificateFile: tls["certificate"], clientKeyFile: tls["key"], plainHTTP: plainHTTP,
-            proxy: members["proxy"].flatMap { proxy($0) }, additionalHosts: hosts(members["additionalHosts"]), limits: limits(members["limits"]))
+            proxy: members["proxy"].flatMap { proxy($0) }, additionalHosts: hosts(members["additionalHosts"]), limits: limits(members["limits"]),
+            profile: profile(members["profile"]))
     }
 
     private mutating func registryURL(_ node: Node, plainHTTP: Bool) -> String? {
@@ -186,9 +187,10 @@ extension YAMLReader {
 
     private mutating func limits(_ node: Node?) -> RegistryDefinition.Limits {
         var limits = RegistryDefinition.Limits()
-        guard let node, let members = members(node, of: "limits", allowed: ["concurrency", "bytesPerSecond"]) else { return limits }
+        guard let node, let members = members(node, of: "limits", allowed: ["concurrency", "bytesPerSecond", "bandwidth"]) else { return limits }
         if let value = members["concurrency"].flatMap({ integer($0, "concurrency", in: 1...256) }) { limits.concurrency = value }
         limits.bytesPerSecond = members["bytesPerSecond"].flatMap { integer($0, "bytesPerSecond", in: 1024...1_000_000_000_000) }
+        limits.bandwidth = members["bandwidth"].flatMap { size($0, "bandwidth", in: 1024...1_000_000_000_000) }.map { Int($0) }
         return limits
     }
 }

@@ -18,6 +18,10 @@ struct PoolState<Connection: Sendable, Waiter: Hashable & Sendable>: Sendable {
         case close(Connection)
     }
 
+    /// Connections that nobody uses, and those who wait for one.
+    var idleCount: Int { idle.count }
+    var waiterCount: Int { waiters.count }
+
     private let limit: Int
     private var idle: [Connection] = []
     private var waiters: [Waiter] = []

@@ -26,6 +26,19 @@ public actor PostgresPool {
         state = PoolState(limit: configuration.poolSize)
     }
 
+    /// How the pool is used now.
+    public struct Usage: Sendable, Hashable {
+        /// Connections that are lent.
+        public let busy: Int
+        /// Connections that nobody uses.
+        public let idle: Int
+        /// Those who wait for a connection.
+        public let waiting: Int
+    }
+
+    /// How the pool is used now.
+    public var usage: Usage { Usage(busy: state.count - state.idleCount, idle: state.idleCount, waiting: state.waiterCount) }
+
     /// Lends a connection for the time of `body`, which runs on the connection's own thread: its statements follow each other without a hop.
     public nonisolated func withConnection<T: Sendable>(_ body: @Sendable (isolated PostgresConnection) async throws -> T) async throws -> T {
         var connection = try await acquire()

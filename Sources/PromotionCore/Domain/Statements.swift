@@ -81,7 +81,7 @@ public struct PostedScan: Sendable, Hashable {
 }
 
 /// Something that was posted about a digest.
-public enum Statement: Sendable, Hashable {
+public enum PostedFact: Sendable, Hashable {
     case evidence(PostedEvidence)
     case scan(PostedScan)
 

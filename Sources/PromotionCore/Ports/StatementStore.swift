@@ -21,7 +21,7 @@ public protocol StatementStore: Sendable {
     func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict]
 
     /// What was posted about a digest, the newest first.
-    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<Statement>
+    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<PostedFact>
 }
 
 /// Decisions as they were made, with their facts.

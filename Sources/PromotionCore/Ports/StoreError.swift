@@ -9,6 +9,8 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case idempotencyKeyReused
     /// The worker no longer holds the lease: it must stop and write nothing.
     case leaseLost
+    /// Something has arrived since the facts were read: the decision has to be made again.
+    case overtaken
     /// An older promotion still works on the same tag.
     case targetHeld(by: PromotionID)
     /// A name that must be unique exists.
@@ -33,6 +35,7 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         case .alreadyInProgress(let id): "the same promotion is already under way: \(id)"
         case .idempotencyKeyReused: "this Idempotency-Key was used before with another request"
         case .leaseLost: "the lease on this promotion was lost"
+        case .overtaken: "something has arrived that the decision did not look at"
         case .targetHeld(let id): "promotion \(id) is still working on the same tag"
         case .duplicate(let what): "\(what) exists already"
         case .full(let what): "there are too many \(what)"

@@ -5,7 +5,7 @@ public import PolicyEngine
 
 /// What came of a statement: who waits for it, and which gates look at it.
 public struct PostedStatement: Sendable {
-    public let statement: Statement
+    public let statement: PostedFact
     /// The promotions that are looked at again because of it.
     public let woken: [PromotionID]
     /// Gates that look at such a statement, and whether this poster's counts for them.
@@ -93,7 +93,7 @@ public struct EvidencePosting: Sendable {
         }
     }
 
-    public func statements(about digest: Digest, cursor: String?, limit: Int) async throws(PromotionRequestError) -> Page<Statement> {
+    public func statements(about digest: Digest, cursor: String?, limit: Int) async throws(PromotionRequestError) -> Page<PostedFact> {
         do { return try await statements.statements(about: digest, cursor: cursor, limit: limit) } catch { throw .store(error) }
     }
 
@@ -106,7 +106,7 @@ public struct EvidencePosting: Sendable {
     }
 
     private func announced(
-        _ statement: Statement, _ woken: [PromotionID], _ principal: Principal, _ by: (GateWish) -> [String]?
+        _ statement: PostedFact, _ woken: [PromotionID], _ principal: Principal, _ by: (GateWish) -> [String]?
     ) async throws(PromotionRequestError) -> PostedStatement {
         // Stored: a hint that gets lost costs a second, not the statement.
         do { if !woken.isEmpty { try await queue.announce() } } catch {}

@@ -195,7 +195,9 @@ extension PromotionRun {
     /// A failure that passes is tried again with growing pauses; one that doesn't, or too many of them, ends the promotion.
     private func settle(_ failure: PromotionFailure, of promotion: Promotion, _ leased: LeasedPromotion, _ context: Context) async -> RunOutcome {
         if let stop = context.interruption.reason { return await interrupted(promotion, leased.lease, stop) }
-        let mayTryAgain = failure.isTransient && leased.failures + 1 < backoff.maximumAttempts
+        // Bytes that were damaged on the way arrive whole the second time; those that don't are wrong where they come from.
+        let attempts = failure.kind == .contentMismatch ? min(2, backoff.maximumAttempts) : backoff.maximumAttempts
+        let mayTryAgain = failure.isTransient && leased.failures + 1 < attempts
         do {
             guard mayTryAgain else {
                 // requested and waiting have no edge to failed: they pass through evaluating.
@@ -242,10 +244,10 @@ extension PromotionRun {
     private func stopped(by error: StoreError, _ lease: Lease) async -> RunOutcome {
         switch error {
         case .leaseLost, .stale: return .leaseLost
-        case .targetHeld:
-            // An older promotion works on the same tag: look again soon, and don't count it against this one.
+        case .targetHeld, .overtaken:
+            // An older promotion works on the same tag, or there is something new to look at: look again, and don't count it against this one.
             do {
-                try await queue.giveBack(lease, after: .milliseconds(500), countsAsFailure: false)
+                try await queue.giveBack(lease, after: error == .overtaken ? .zero : .milliseconds(500), countsAsFailure: false)
                 return .interrupted
             } catch { return error == .leaseLost ? .leaseLost : .unrecorded(error) }
         default: return .unrecorded(error)

@@ -117,8 +117,7 @@ actor Authenticator {
         do throws(HTTPTransportError) {
             response = try await http.send(request, settings: settings, maximumBodyBytes: Self.maximumTokenBytes)
         } catch {
-            if case .cancelled = error { throw .cancelled(place) }
-            throw .unreachable(place, error)
+            throw RegistryClient.failure(error, place)
         }
         guard response.status == 200 else { throw ErrorResponse.error(response, at: place) }
         guard let body = TokenAnswer(response.body) else { throw .malformed(place, "the token service's answer holds no token") }

@@ -42,6 +42,9 @@ public actor ConcurrencyLimiter {
     /// Until when the registry is left alone; `nil` where it is not.
     var silence: ContinuousClock.Instant? { quietUntil > .now ? quietUntil : nil }
 
+    /// How many may be under way now.
+    var allowance: Int { limit }
+
     /// - Parameter retryAfter: seconds that the registry asked to be left alone.
     func answered(overloaded: Bool, retryAfter: Double? = nil) {
         if overloaded {

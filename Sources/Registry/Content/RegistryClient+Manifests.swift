@@ -16,12 +16,28 @@ public enum ManifestPut: Sendable, Hashable {
     case missingContent([Digest], message: String)
 }
 
+/// What must hold at the moment of a write, for registries that heed it (RFC 9110 §13.1).
+public enum PutCondition: Sendable, Hashable {
+    /// Nothing is there by that name.
+    case absent
+    /// What is there is this.
+    case names(Digest)
+
+    var field: (String, String) {
+        switch self {
+        case .absent: ("If-None-Match", "*")
+        case .names(let digest): ("If-Match", "\"\(digest)\"")
+        }
+    }
+}
+
 extension RegistryClient {
     /// A registry may name every child of a manifest: some 150 bytes for each.
     private static let maximumMissingListBytes = 4 << 20
     private static let missingContentWords = ["unknown blob", "blob unknown", "unknown manifest", "failed to copy blob"]
 
-    private static var accept: [(String, String)] { MediaType.acceptedManifests.map { ("Accept", $0.description) } + [("Accept", "*/*")] }
+    /// What a request for a manifest says that it takes.
+    static var accept: [(String, String)] { MediaType.acceptedManifests.map { ("Accept", $0.description) } + [("Accept", "*/*")] }
 
     /// Looks a manifest up; `nil` where the registry has none of that name.
     public func headManifest(
@@ -79,17 +95,20 @@ extension RegistryClient {
 
     /// Puts a manifest's exact bytes.
     ///
-    /// - Parameter deadline: the request is not under way after it.
+    /// - Parameters:
+    ///   - condition: what must hold for the write to be done; where it does not, that is `refused` with 412.
+    ///   - deadline: the request is not under way after it.
     public func putManifest(
-        _ manifest: Manifest, to repository: RepositoryName, as reference: ManifestReference, meter: RequestMeter? = nil,
-        deadline: ContinuousClock.Instant? = nil
+        _ manifest: Manifest, to repository: RepositoryName, as reference: ManifestReference, condition: PutCondition? = nil,
+        meter: RequestMeter? = nil, deadline: ContinuousClock.Instant? = nil
     ) async throws(RegistryError) -> ManifestPut {
         let place = place(repository, reference.description)
         let response: HTTPResponse
         do throws(RegistryError) {
             response = try await perform(
                 Call(
-                    method: .put, url: try url("\(repository)/manifests/\(reference)"), fields: [("Content-Type", manifest.mediaType.description)],
+                    method: .put, url: try url("\(repository)/manifests/\(reference)"), 
+                    fields: [("Content-Type", manifest.mediaType.description)] + [condition?.field].compactMap(\.self),
                     body: Array(manifest.bytes), scopes: [TokenScope(repository: repository, access: .push)], place: place,
                     maximumBytes: Self.maximumMissingListBytes, deadline: deadline, meter: meter))
         } catch {

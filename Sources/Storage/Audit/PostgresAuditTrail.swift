@@ -81,3 +81,15 @@ extension AuditFilter {
         return "audit " + fields.map { $0 ?? "" }.joined(separator: " ")
     }
 }
+
+extension PostgresAuditTrail {
+    /// Entries that have no place in the log yet, and the age of the oldest in seconds.
+    public func backlog() async throws(StoreError) -> (entries: Int, oldestSeconds: Double) {
+        try await storing {
+            let row = try await pool.query(
+                "SELECT count(*)::int8 AS entries, coalesce(extract(epoch FROM now() - min(occurred_at)), 0)::float8 AS seconds FROM audit_unsequenced"
+            ).first
+            return (try row?.decode("entries", as: Int.self) ?? 0, max(0, try row?.decode("seconds", as: Double.self) ?? 0))
+        }
+    }
+}

@@ -12,10 +12,11 @@ public struct PostgresUploadClaims: Sendable {
 
     public init(pool: PostgresPool) { self.pool = pool }
 
-    /// Takes those blobs that nobody else is sending; of these, names those that were seen on the server within `age` seconds.
+    /// Takes those blobs that nobody else is sending; of these, names those that were seen on the server within `age` seconds, and of the
+    /// rest those whose sender's id comes before ours.
     public func claim(
         _ blobs: [Digest], server: String, sender: UUID, age: Double
-    ) async throws(StoreError) -> (granted: Set<Digest>, arrived: Set<Digest>) {
+    ) async throws(StoreError) -> (granted: Set<Digest>, arrived: Set<Digest>, older: Set<Digest>) {
         // Sorted, so that two senders lock rows in the same order.
         let wanted = blobs.sorted().map(\.stored)
         return try await storing {
@@ -36,7 +37,15 @@ public struct PostgresUploadClaims: Sendable {
                 granted.insert(digest)
                 if try row.decode("arrived", as: Bool.self) { arrived.insert(digest) }
             }
-            return (granted, arrived)
+            guard granted.count < Set(blobs).count else { return (granted, arrived, []) }
+            let others = try await pool.query(
+                """
+                SELECT u.digest FROM blob_uploads u JOIN registries g ON g.id = u.registry_id
+                 WHERE g.url = \(server) AND u.digest = ANY (\(wanted)) AND u.sender < \(sender) AND u.expires_at >= now()
+                """)
+            var older: Set<Digest> = []
+            for row in others { older.insert(try row.digest("digest")) }
+            return (granted, arrived, older)
         }
     }
 

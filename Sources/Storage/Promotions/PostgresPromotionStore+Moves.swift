@@ -16,10 +16,12 @@ extension PostgresPromotionStore {
             try await pool.withTransaction { connection in
                 let held = try await connection.query(
                     """
-                    SELECT 1 AS one FROM jobs WHERE id = \(lease.job) AND lease_epoch = \(lease.epoch) AND state = 'running' AND lease_expires_at > now()
+                    SELECT woken FROM jobs WHERE id = \(lease.job) AND lease_epoch = \(lease.epoch) AND state = 'running' AND lease_expires_at > now()
                        FOR UPDATE
                     """)
-                guard !held.isEmpty else { throw StoreError.leaseLost }
+                guard let work = held.first else { throw StoreError.leaseLost }
+                // A rejection that was accepted must count. One that waits is looked at once more anyway.
+                if first.decision != nil, first.to != .waiting, try work.decode("woken", as: Bool.self) { throw StoreError.overtaken }
                 var current = try await lockState(first.promotion, connection)
                 var moves: [RecordedMove] = []
                 for change in [first] + rest {

@@ -88,7 +88,7 @@ public struct PostgresStatementStore: StatementStore {
         try await storing { try await pool.query(VerdictRow.of(promotion)).map { row in try VerdictRow.decode(row) } }
     }
 
-    public func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<Statement> {
+    public func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<PostedFact> {
         let scope = "statements \(digest)"
         let after = try cursor.map { text throws(StoreError) in try Cursor(parsing: text, scope: scope).position }
         let before = after.flatMap(UUID.init(uuidString:))
@@ -100,13 +100,13 @@ public struct PostgresStatementStore: StatementStore {
                 SELECT id, digest, image, kind, result, details, url, content_sha256, identity, recorded_at FROM evidence
                  WHERE digest = \(stored) AND (\(before)::uuid IS NULL OR id < \(before)) ORDER BY id DESC LIMIT \(limit + 1)
                 """
-            ).map { row in Statement.evidence(try StatementRow.evidence(row)) }
+            ).map { row in PostedFact.evidence(try StatementRow.evidence(row)) }
             let scans = try await pool.query(
                 """
                 SELECT id, digest, image, scanner, format, completed_at, findings, report_sha256, identity, recorded_at FROM scans
                  WHERE digest = \(stored) AND (\(before)::uuid IS NULL OR id < \(before)) ORDER BY id DESC LIMIT \(limit + 1)
                 """
-            ).map { row in Statement.scan(try StatementRow.scan(row)) }
+            ).map { row in PostedFact.scan(try StatementRow.scan(row)) }
             return (evidence + scans).sorted { $0.id.uuidString > $1.id.uuidString }
         }
         return Page(Array(found.prefix(limit + 1)), limit: limit, scope: scope) { $0.id.uuidString.lowercased() }

@@ -1,12 +1,5 @@
+public import Registry
 import Synchronization
-
-/// How a registry keeps the lists of what refers to a manifest.
-public enum ReferrersSupport: String, Sendable, Hashable, Codable, CaseIterable {
-    /// By the referrers API: it keeps them itself.
-    case api
-    /// By tags that its clients write (distribution-spec, "Referrers Tag Schema").
-    case tagSchema
-}
 
 /// What was learned of registries: which of them have the referrers API. One for the whole service; it is asked about once, not each time.
 public final class ReferrersKnowledge: Sendable {
@@ -46,6 +39,15 @@ public final class ReferrersKnowledge: Sendable {
         let end = support == .api ? nil : ContinuousClock.now + tagSchemaLife
         beliefs.withLock { $0[registry] = Belief(support: support, end: end) }
     }
+
+    /// Takes over what an environment says or a probe found, where nothing was met in work.
+    public func take(_ support: ReferrersSupport, of registry: String) {
+        guard self.support(of: registry) == nil else { return }
+        learn(support, of: registry)
+    }
+
+    /// Takes over what is certain: an environment says so, or a probe has just found out.
+    public func settle(_ support: ReferrersSupport, of registry: String) { learn(support, of: registry) }
 
     func forget(_ registry: String) { beliefs.withLock { $0[registry] = nil } }
 }

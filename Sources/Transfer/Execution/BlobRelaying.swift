@@ -24,7 +24,7 @@ struct BlobRelaying: Sendable {
         var pending = sessions
         var failures: BlobCopier.Failures = [:]
         if blob.size < Self.opensAhead {
-            for (index, upload) in await open(&pending, runs, &failures) { pending[index] = .some(upload.session) }
+            for (index, upload) in await open(blob, &pending, runs, &failures) { pending[index] = .some(upload.session) }
         }
         let (ready, refused) = (pending, failures)
         let result = await places.run { () async -> Result<BlobCopier.Failures, TransferError> in
@@ -43,26 +43,42 @@ struct BlobRelaying: Sendable {
         var pending = sessions
         var failures = refused
         var attempt = 1
+        var checkpoint: RelayCheckpoint?
         while !pending.isEmpty {
             if Task.isCancelled { throw .cancelled }
             let isLast = attempt >= Self.attempts
-            let uploads = await open(&pending, runs, &failures)
+            let uploads = await open(blob, &pending, runs, &failures)
             guard !uploads.isEmpty else { break }
             var worst: RegistryError?
             do throws(RegistryError) {
                 let report = try await BlobRelay.relay(
                     blob, from: BlobSource(client: source.client, repository: source.repository, meter: sourceMeter), to: uploads.map(\.upload),
+                    resumption: checkpoint,
                     progress: { tracker.moving(blob.digest, bytes: $0.bytesSent.values.min() ?? 0) })
                 bytesRead.add(report.sourceBytes)
-                for ((index, _), failure) in zip(uploads, report.failures) {
+                checkpoint = report.checkpoint ?? checkpoint
+                var isOtherWay = true
+                for (number, (index, _)) in uploads.enumerated() {
+                    let failure = report.failures[number]
+                    if report.isWorthAnotherWay[number] {
+                        // Another way is no repetition; there are few of them, each tried once.
+                        pending[index] = .some(report.resumable[number])
+                        continue
+                    }
                     try await settle(blob, runs[index], failure, isLast, index, &pending, &failures)
-                    if pending[index] != nil { worst = Self.slower(worst, failure) }
+                    guard pending[index] != nil else { continue }
+                    isOtherWay = false
+                    worst = Self.slower(worst, failure)
+                    pending[index] = .some(report.resumable[number])
                 }
+                if isOtherWay, !pending.isEmpty { continue }
             } catch {
                 for (_, upload) in uploads { await upload.client.cancelUpload(upload.session, meter: upload.meter) }
                 for (index, _) in uploads { pending[index] = .some(nil) }
                 if case .notFound(let place, _) = error { throw .missingAtSource(place, blob.digest) }
                 if case .cancelled = error { throw .cancelled }
+                // Whether it was damaged on the way, the promotion's one repetition shows.
+                if case .contentMismatch = error { throw .registry(error) }
                 guard error.isTransient, !isLast, !Self.asksForLongPause(error) else { throw .registry(error) }
                 worst = error
             }
@@ -80,7 +96,7 @@ struct BlobRelaying: Sendable {
         for (index, session) in sessions {
             let run = runs[index]
             do throws(RegistryError) {
-                let opened = if let session { session } else { try await run.site.client.startUpload(run.site.repository, meter: run.meter) }
+                let opened = if let session { session } else { try await run.site.client.upload(run.site.repository, bytes: blob.size, meter: run.meter) }
                 try await run.site.client.finishUpload(opened, bytes: bytes, digest: blob.digest, meter: run.meter)
                 await run.noteCopied(blob)
             } catch {
@@ -95,13 +111,13 @@ struct BlobRelaying: Sendable {
 
     /// Opens the sessions that are not open yet. A target that refuses is out.
     private func open(
-        _ pending: inout [Int: UploadSession?], _ runs: [TargetRun], _ failures: inout BlobCopier.Failures
+        _ blob: Descriptor, _ pending: inout [Int: UploadSession?], _ runs: [TargetRun], _ failures: inout BlobCopier.Failures
     ) async -> [(index: Int, upload: BlobUpload)] {
         var uploads: [(index: Int, upload: BlobUpload)] = []
         for (index, session) in pending.sorted(by: { $0.key < $1.key }) {
             let run = runs[index]
             do throws(RegistryError) {
-                let opened = if let session { session } else { try await run.site.client.startUpload(run.site.repository, meter: run.meter) }
+                let opened = if let session { session } else { try await run.site.client.upload(run.site.repository, bytes: blob.size, meter: run.meter) }
                 uploads.append((index, BlobUpload(client: run.site.client, session: opened, meter: run.meter)))
             } catch {
                 failures[index] = .registry(error)

@@ -28,7 +28,7 @@ public struct TagWrite: Sendable, Hashable {
 extension CopyEngine {
     /// Points a tag at an artifact that is in the repository: looks first, writes where it differs, reads back.
     ///
-    /// Registries have no compare-and-set: whoever writes between our look and our write is found by the read-back, or is
+    /// Few registries have compare-and-set: where ours has none, whoever writes between our look and our write is found by the read-back, or is
     /// overwritten; both are in the record (`previous`).
     ///
     /// - Parameters:
@@ -45,8 +45,18 @@ extension CopyEngine {
         let manifest = try await manifest(digest, at: site)
         guard ContinuousClock.now < deadline else { throw .registry(.timedOut(place)) }
         let put: ManifestPut
-        do { put = try await site.client.putManifest(manifest, to: site.repository, as: .tag(tag), meter: meter, deadline: deadline) } catch {
-            guard try await wasWritten(tag, digest, site, meter, deadline, after: error) else { throw .registry(error) }
+        // Where the registry heeds it, nobody's move between our look and our write is overwritten.
+        let condition: PutCondition? = site.client.profile.conditionalPut == true ? previous.map(PutCondition.names) ?? .absent : nil
+        do {
+            put = try await site.client.putManifest(
+                manifest, to: site.repository, as: .tag(tag), condition: condition, meter: meter, deadline: deadline)
+        } catch {
+            guard try await wasWritten(tag, digest, site, meter, deadline, after: error) else {
+                guard condition != nil, error.answer?.status == 412 else { throw .registry(error) }
+                let now = try await look(tag, site, meter, nil)
+                guard now != previous else { throw .registry(error) }
+                throw .tagMoved(place, expected: digest, found: now)
+            }
             put = .stored()
         }
         if case .missingContent(let missing, _) = put {

@@ -41,8 +41,7 @@ public struct CopyEngine: Sendable {
             } catch { throw .memory("\(error)") }
         }
         return CopyPlan(
-            tree: tree, source: PlanSite(server: source.server, repository: source.repository),
-            targets: targets.map { PlanSite(server: $0.server, repository: $0.repository) }, knowledge: knowledge)
+            tree: tree, source: source.planned, targets: targets.map(\.planned), knowledge: knowledge)
     }
 
     /// Brings an artifact to all targets: blobs, child manifests, the root by digest; then what refers to it, if that is asked for.
@@ -61,7 +60,8 @@ public struct CopyEngine: Sendable {
     ) async throws(TransferError) -> TransferReport {
         var state = TransferState(source: source, targets: targets, progress: progress)
         let closure = try await closure(of: digest, at: source, options, state.sourceMeter)
-        let mayLeaveRoot = closure.referrers.isEmpty && closure.image.leftOut.isEmpty
+        // Where only what a manifest refers to is mounted, others wait for the root.
+        let mayLeaveRoot = closure.referrers.isEmpty && closure.image.leftOut.isEmpty && targets.allSatisfy { $0.planned.mounts != .committed }
         try await bring(closure.image, to: Array(targets.indices), leavingRoot: leavingRoot && mayLeaveRoot, &state)
         if let order = options.closure { try await bringReferrers(of: closure, order, to: Array(targets.indices), &state) }
         if let first = state.failures.min(by: { $0.key < $1.key })?.value { throw first }
@@ -82,11 +82,13 @@ public struct CopyEngine: Sendable {
         var failures: BlobCopier.Failures
         do throws(TransferError) { failures = try await transfer(runs, copier, leavingRoot) } catch {
             await rememberWhatWasDone(runs)
+            await copier.releaseHeld()
             throw error
         }
         for (number, run) in runs.enumerated() {
             do throws(TransferError) { try await run.remember(in: memory) } catch { failures[number] = failures[number] ?? error }
         }
+        await copier.releaseHeld()
         for (number, index) in indices.enumerated() {
             state.failures[index] = failures[number].map { refusal($0, of: tree) }
             await state.take(runs[number], at: index)
@@ -126,7 +128,19 @@ public struct CopyEngine: Sendable {
         if Task.isCancelled { throw .cancelled }
         failures.merge(try await copier.copy(needs)) { first, _ in first }
         let failed = Set(failures.keys)
-        let finished = try await bounded(runs.indices.filter { !failed.contains($0) }, width: runs.count) { index throws(TransferError) in
+        let finished = try await copier.holding { [self] () async throws(TransferError) in
+            try await putManifests(runs.indices.filter { !failed.contains($0) }, runs, copier, leavingRoot)
+        }
+        for (index, result) in finished {
+            if case .failure(let error) = result { failures[index] = error }
+        }
+        return failures
+    }
+
+    private func putManifests(
+        _ indices: [Int], _ runs: [TargetRun], _ copier: BlobCopier, _ leavingRoot: Bool
+    ) async throws(TransferError) -> [(Int, Result<Void, TransferError>)] {
+        try await bounded(indices, width: runs.count) { index throws(TransferError) in
             let result = await outcome { () async throws(TransferError) in
                 try await runs[index].putManifests(leavingRoot: leavingRoot) { needs throws(TransferError) in
                     if let failure = try await copier.copy([index: needs])[index] { throw failure }
@@ -134,10 +148,6 @@ public struct CopyEngine: Sendable {
             }
             return (index, result)
         }
-        for (index, result) in finished {
-            if case .failure(let error) = result { failures[index] = error }
-        }
-        return failures
     }
 
     /// After a failure of the source, or a cancellation: that is the error to tell, whether or not the memory takes this.

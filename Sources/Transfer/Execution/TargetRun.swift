@@ -7,6 +7,8 @@ struct BlobNeed: Sendable {
     var session: UploadSession?
     /// It has to be sent, whatever is believed: the registry said that it is missing, or would not mount it.
     var isCertain = false
+    /// It was brought by somebody else, and perhaps no manifest refers to it: some servers then don't mount it.
+    var mayBeUncommitted = false
 }
 
 /// One target's part of a transfer: what was done there, what was seen there.
@@ -71,14 +73,14 @@ actor TargetRun {
         var actions: [Digest: CopyPlan.BlobAction] = [:]
         for blob in plan.blobs { actions[blob.descriptor.digest] = blob.action }
         try await probe(&actions)
-        let blobs = plan.blobs.map { CopyPlan.Blob(descriptor: $0.descriptor, action: actions[$0.descriptor.digest] ?? $0.action) }
+        let blobs = plan.blobs.map { CopyPlan.Blob(descriptor: $0.descriptor, action: actions[$0.descriptor.digest] ?? $0.action, origin: $0.origin) }
         let needs = try await bounded(blobs, width: Self.width) { [self] blob throws(TransferError) in
             switch blob.action {
             case .leave: return BlobNeed?.none
             case .present:
                 await notePresent(blob.descriptor)
                 return nil
-            case .mount(let candidates): return try await mount(blob.descriptor, from: candidates)
+            case .mount(let candidates): return try await mount(blob.descriptor, from: candidates, origin: blob.origin)
             case .copy: return BlobNeed(descriptor: blob.descriptor)
             }
         }
@@ -112,15 +114,15 @@ actor TargetRun {
             notePresent(blob)
             return nil
         }
-        let candidates = CopyPlan.ranked(holders, for: PlanSite(server: site.server, repository: site.repository))
+        let candidates = CopyPlan.ranked(holders, for: site.planned)
         return try await mount(blob, from: candidates)
     }
 
-    private func mount(_ blob: Descriptor, from candidates: [RepositoryName]) async throws(TransferError) -> BlobNeed? {
+    private func mount(_ blob: Descriptor, from candidates: [RepositoryName], origin: String? = nil) async throws(TransferError) -> BlobNeed? {
         var session: UploadSession?
         for candidate in candidates {
             let outcome: MountOutcome
-            do { outcome = try await site.client.mountBlob(blob.digest, to: site.repository, from: candidate, meter: meter) } catch { throw .registry(error) }
+            do { outcome = try await site.client.mountBlob(blob.digest, to: site.repository, from: candidate, origin: origin, meter: meter) } catch { throw .registry(error) }
             switch outcome {
             case .mounted:
                 if let session { await site.client.cancelUpload(session, meter: meter) }
@@ -129,7 +131,8 @@ actor TargetRun {
             case .notMounted(let opened):
                 if let session { await site.client.cancelUpload(session, meter: meter) }
                 session = opened
-                sightings.append(.mountRefused(blob.digest, from: candidate))
+                if origin == nil { sightings.append(.mountRefused(blob.digest, from: candidate)) }
+            case .refused where origin != nil: break
             case .refused:
                 sightings.append(.mountRefused(blob.digest, from: candidate))
             }

@@ -1,4 +1,5 @@
 public import OCI
+public import Registry
 
 /// What will be done to bring an artifact to its targets. A value: made without asking anybody, shown by a dry run, followed by
 /// the execution.
@@ -20,6 +21,8 @@ public struct CopyPlan: Sendable, Hashable {
     public struct Blob: Sendable, Hashable {
         public let descriptor: Descriptor
         public var action: BlobAction
+        /// The registry that the repository to mount from is in, where it is another one.
+        public var origin: String?
     }
 
     public struct ManifestStep: Sendable, Hashable {
@@ -46,10 +49,18 @@ public struct CopyPlan: Sendable, Hashable {
 public struct PlanSite: Sendable, Hashable {
     public let server: String
     public let repository: RepositoryName
+    /// From where the server mounts.
+    public let mounts: RegistryProfile.Mount
+    /// Whether it mounts from other registries, where they are named.
+    public let mountsFromElsewhere: Bool
+    /// The server's host, as other registries know it.
+    public var host: String { String(server[(server.firstRange(of: "://")?.upperBound ?? server.startIndex)...]) }
 
-    public init(server: String, repository: RepositoryName) {
+    public init(server: String, repository: RepositoryName, mounts: RegistryProfile.Mount = .any, mountsFromElsewhere: Bool = false) {
+        self.mountsFromElsewhere = mountsFromElsewhere
         self.server = server
         self.repository = repository
+        self.mounts = mounts
     }
 }
 
@@ -76,9 +87,9 @@ extension CopyPlan {
         }
         let proven = Set(tree.manifests.filter { present.contains($0.digest) }.flatMap(\.blobs).map(\.digest))
         let blobs = tree.blobs.map { descriptor in
-            Blob(
-                descriptor: descriptor,
-                action: proven.contains(descriptor.digest) ? .present : action(for: descriptor, source, target, known.holders[descriptor.digest] ?? []))
+            let way = proven.contains(descriptor.digest) ? .present : action(for: descriptor, source, target, known.holders[descriptor.digest] ?? [])
+            guard way == .copy, target.mountsFromElsewhere, source.server != target.server else { return Blob(descriptor: descriptor, action: way) }
+            return Blob(descriptor: descriptor, action: .mount(from: [source.repository]), origin: source.host)
         }
         let travelling = Set(blobs.filter { $0.action == .copy }.map(\.descriptor.digest))
         let manifests = tree.manifests.map { manifest in
@@ -96,6 +107,7 @@ extension CopyPlan {
     ) -> BlobAction {
         if blob.mediaType.isForeignLayer { return .leave }
         if holders.contains(where: { $0.repository == target.repository }) { return .present }
+        if target.mounts == .never { return .copy }
         var candidates = holders.filter { $0.repository != target.repository }
         // The source's own repository holds it for certain.
         if source.server == target.server {
@@ -108,7 +120,9 @@ extension CopyPlan {
 
     /// The best repositories to mount from, at most ``mountCandidates``.
     static func ranked(_ holders: [BlobHolder], for target: PlanSite, from source: PlanSite? = nil) -> [RepositoryName] {
-        let sorted = holders.sorted { rank($0, target, source) > rank($1, target, source) }
+        guard target.mounts != .never else { return [] }
+        let able = holders.filter { target.mounts == .any || $0.isCommitted }
+        let sorted = able.sorted { rank($0, target, source) > rank($1, target, source) }
         return sorted.prefix(mountCandidates).map(\.repository)
     }
 

@@ -12,6 +12,8 @@ import Transfer
 final class RegistrySites: Sendable {
     private let http: HTTPClient
     private let logger: Logger
+    /// What is known of the registries.
+    let shelf = ProfileShelf()
     private let clients = Mutex<[RegistryDefinition: RegistryClient]>([:])
 
     init(http: HTTPClient, logger: Logger) {
@@ -28,9 +30,9 @@ final class RegistrySites: Sendable {
         return Site(client: try client(definition), repository: repository)
     }
 
-    private func client(_ definition: RegistryDefinition) throws(PromotionFailure) -> RegistryClient {
+    func client(_ definition: RegistryDefinition) throws(PromotionFailure) -> RegistryClient {
         if let known = clients.withLock({ $0[definition] }) { return known }
-        let made = RegistryClient(endpoint: try Self.endpoint(definition), http: http, logger: logger)
+        let made = RegistryClient(endpoint: try endpoint(definition), http: http, logger: logger)
         return clients.withLock { clients in
             if let known = clients[definition] { return known }
             // Old definitions of the same registry go with the policy that named them.
@@ -40,19 +42,35 @@ final class RegistrySites: Sendable {
         }
     }
 
-    private static func endpoint(_ definition: RegistryDefinition) throws(PromotionFailure) -> RegistryEndpoint {
+    /// A client of its own: what a probe is told to wait for, no promotion waits for, and the other way round.
+    func probingClient(_ definition: RegistryDefinition) throws(PromotionFailure) -> RegistryClient {
+        var endpoint = try endpoint(definition)
+        endpoint.connection.totalTimeout = .seconds(10)
+        endpoint.concurrency = 1
+        endpoint.book = ProfileBook()
+        return RegistryClient(endpoint: endpoint, http: http, logger: logger)
+    }
+
+    /// The registry's name for what is known of referrers.
+    func key(of definition: RegistryDefinition) -> String? {
+        do throws(HTTPURLError) { return "\(definition.name) \(try HTTPURL(parsing: definition.url).origin)" } catch { return nil }
+    }
+
+    private func endpoint(_ definition: RegistryDefinition) throws(PromotionFailure) -> RegistryEndpoint {
         do {
             var connection = ConnectionSettings()
             connection.tls = TLSSettings(
                 caFile: definition.caFile, clientCertificateFile: definition.clientCertificateFile, clientKeyFile: definition.clientKeyFile)
             connection.bytesPerSecond = definition.limits.bytesPerSecond
+            connection.bandwidth = definition.limits.bandwidth.map { BandwidthLimit(name: definition.name, bytesPerSecond: $0) }
             connection.maximumConnectionsPerHost = max(32, definition.limits.concurrency)
             connection.proxy = try definition.proxy.map(Self.proxy)
             let reference = definition.credentials
             let url = definition.url
             return RegistryEndpoint(
                 name: definition.name, url: try HTTPURL(parsing: definition.url), credentials: { try CredentialReader.read(reference, registryURL: url) },
-                connection: connection, additionalHosts: definition.additionalHosts, concurrency: definition.limits.concurrency)
+                connection: connection, additionalHosts: definition.additionalHosts, concurrency: definition.limits.concurrency,
+                book: shelf.book(for: definition))
         } catch {
             throw PromotionFailure(.configuration, "registry \(definition.name): \(error)", registry: definition.name)
         }

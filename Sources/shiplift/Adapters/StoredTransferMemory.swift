@@ -19,8 +19,8 @@ struct StoredTransferMemory: TransferMemory {
     func smallBlobs(_ digests: [Digest]) async throws -> [Digest: Data] { try await content.smallBlobs(digests) }
 
     func claim(_ blobs: [Digest], server: String, by sender: UUID, knownFor age: Duration) async throws -> UploadClaim {
-        let (granted, arrived) = try await claims.claim(blobs, server: server, sender: sender, age: age / .seconds(1))
-        return UploadClaim(granted: granted, arrived: arrived)
+        let claim = try await claims.claim(blobs, server: server, sender: sender, age: age / .seconds(1))
+        return UploadClaim(granted: claim.granted, arrived: claim.arrived, older: claim.older)
     }
 
     func renewClaims(of sender: UUID) async throws { try await claims.renew(sender: sender) }

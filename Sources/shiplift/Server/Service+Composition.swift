@@ -2,6 +2,8 @@ import UnixSignals
 import API
 import APIModel
 import AuditLog
+import CoreMetrics
+import Exposition
 import Foundation
 import HTTPTransport
 import Hummingbird
@@ -20,6 +22,13 @@ import Worker
 struct ShipliftService {
     let configuration: ServiceConfiguration
     let logger: Logger
+
+    /// The process's metrics; swift-metrics has one receiver for all.
+    private static let metrics: PrometheusRegistry = {
+        let registry = PrometheusRegistry(help: ServiceMetrics.help)
+        MetricsSystem.bootstrap(registry)
+        return registry
+    }()
 
     private static let environs = Environs(
         now: { Date() },
@@ -69,6 +78,7 @@ struct ShipliftService {
         let pool = PostgresPool(configuration: database, logger: logger)
         var hints = database
         hints.commitsWaitForDisk = false
+        _ = Self.metrics
         let hintPool = PostgresPool(configuration: hints, logger: logger)
         let http = try HTTPClient(logger: logger)
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
@@ -82,15 +92,24 @@ struct ShipliftService {
         let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
         try await makeFirstToken(tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
+        let profiles = RegistryProfiles(
+            sites: core.registries.sites, store: PostgresRegistryProfiles(pool: hintPool), policies: policies, trail: trail,
+            referrers: core.referrers, environs: Self.environs, logger: logger)
+        do { try await profiles.refresh() } catch { logger.warning("registries' profiles can't be read yet", metadata: ["error": "\(error)"]) }
+        let metrics = ServiceMetrics(
+            registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
+            pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
-            promotions: core.promotions, store: core.store, catalog: catalog, registries: core.registries, policies: policies, trail: trail, tokens: tokens,
+            promotions: core.promotions, store: MeasuredPromotionStore(store: core.store), catalog: catalog, registries: core.registries, policies: policies,
+            trail: trail, tokens: tokens,
             verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
                 registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool), environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
-            readiness: { await Self.readiness(pool, trail, policies) })
+            readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
+            metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
@@ -102,7 +121,7 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, embedded) + [attestingDuty(attesting)]
+        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting)]
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -139,8 +158,9 @@ struct ShipliftService {
         let statements: PostgresStatementStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
-        let transfer: EngineImageTransfer
+        let transfer: any ImageTransfer
         let statementCarrier: RegistryStatementCarrier
+        let referrers: ReferrersKnowledge
         let worker: PromotionWorker
     }
 
@@ -156,17 +176,19 @@ struct ShipliftService {
         let registries = LiveImageRegistries(
             sites: sites, memory: memory, content: content, catalog: PostgresCatalog(pool: hintPool), recent: recent, absent: absent, engine: engine,
             referrers: referrers, logger: logger)
-        let transfer = EngineImageTransfer(engine: engine, sites: sites, recent: recent, absent: absent, referrers: referrers)
+        let transfer = MeasuredImageTransfer(
+            transfer: EngineImageTransfer(engine: engine, sites: sites, recent: recent, absent: absent, referrers: referrers))
         let store = PostgresPromotionStore(pool: pool)
+        let measured = MeasuredPromotionStore(store: store)
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
         let promotions = Promotions(
-            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
             changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: store, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), policies: policies, environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
@@ -176,18 +198,22 @@ struct ShipliftService {
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
             promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
-            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers),
+            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers,
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
     private func duties(
         _ queue: PostgresWorkQueue, _ trail: PostgresAuditTrail, _ signer: CheckpointSigner, _ policies: FolderPolicySource,
-        _ evidence: EvidenceFollowing, _ embedded: EmbeddedPostgres?
+        _ evidence: EvidenceFollowing, _ profiles: RegistryProfiles, _ embedded: EmbeddedPostgres?
     ) -> [PeriodicDuty] {
         let watch = embedded.map { embedded in
             PeriodicDuty(name: "watch over the private PostgreSQL", every: .seconds(1), logger: logger) { try await embedded.ensureRunning() }
         }
-        return [watch].compactMap(\.self) + [
+        let probing =
+            configuration.probesRegistries
+            ? PeriodicDuty(name: "registry probes", every: .seconds(2), logger: logger) { try await profiles.probeWhatIsDue() } : nil
+        return [watch, probing].compactMap(\.self) + [
+            PeriodicDuty(name: "registry profiles", every: .seconds(5), logger: logger) { try await profiles.refresh() },
             PeriodicDuty(name: "policy reload", every: .seconds(1), logger: logger) { try await policies.reload() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
             PeriodicDuty(name: "audit months", every: .seconds(3600), logger: logger) { try await trail.ensureMonths() },

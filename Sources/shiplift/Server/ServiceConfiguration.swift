@@ -1,3 +1,4 @@
+import API
 import Foundation
 import Logging
 import Yams
@@ -25,6 +26,10 @@ struct ServiceConfiguration {
     var queueLimit = 10_000
     /// The shortest time between two looks for what has come to refer to a promoted image, in seconds.
     var evidenceSeconds = 300.0
+    /// Whether registries are probed without being asked to, when they join and when their profiles are old.
+    var probesRegistries = true
+    /// Who reads the metrics without a token.
+    var metricsAccess = MetricsAccess.loopback
     var logLevel = Logger.Level.info
     var logFormat = "text"
     /// The audit log's name in its checkpoints.
@@ -37,7 +42,7 @@ struct ServiceConfiguration {
     /// Settings by their names in the configuration file; the environment's are the same in capitals with SHIPLIFT_ before them.
     static let names = [
         "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
-        "queue_limit", "evidence_seconds", "log_level", "log_format", "log_origin", "checkpoint_key",
+        "queue_limit", "evidence_seconds", "probe_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
         "signing_key",
     ]
 
@@ -64,6 +69,16 @@ struct ServiceConfiguration {
         maximumAttempts = Int(try Self.number(value("maximum_attempts"), "maximum_attempts", 1...100) ?? Double(maximumAttempts))
         queueLimit = Int(try Self.number(value("queue_limit"), "queue_limit", 1...10_000_000) ?? Double(queueLimit))
         evidenceSeconds = try Self.number(value("evidence_seconds"), "evidence_seconds", 1...86_400) ?? evidenceSeconds
+        if let text = value("probe_registries") {
+            guard let isOn = Bool(text) else { throw ConfigurationError(description: "probe_registries '\(text)' is neither true nor false") }
+            probesRegistries = isOn
+        }
+        if let text = value("metrics_access") {
+            guard let access = MetricsAccess(rawValue: text) else {
+                throw ConfigurationError(description: "metrics_access '\(text)' is none of: \(MetricsAccess.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            metricsAccess = access
+        }
         if let level = value("log_level") {
             guard let parsed = Logger.Level(rawValue: level) else {
                 throw ConfigurationError(description: "log_level '\(level)' is none of: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")

@@ -113,6 +113,12 @@ public struct PeerResponse: Sendable {
         self.fields.append(("Content-Type", "application/json"))
     }
 
+    /// Path and query of `Location` from `/v2/` on; empty where there is none.
+    public var locationPath: String {
+        guard let location = self["Location"], let start = location.firstRange(of: "/v2/")?.lowerBound else { return "" }
+        return String(location[start...])
+    }
+
     public subscript(name: String) -> String? {
         get { fields.first { $0.name.lowercased() == name.lowercased() }?.value }
         set {

@@ -1,15 +1,17 @@
-import OCI
-import Registry
+public import OCI
+public import Registry
 import Synchronization
-import Transfer
 
 /// Answers "is this tag there?" for many new tags of one repository by one list of its tags, where promotions to it follow close upon
 /// each other. A list says only that a tag is absent; what a tag names is asked of the registry each time.
-final class AbsentTags: Sendable {
+public final class AbsentTags: Sendable {
     /// How long a list is believed, and how close together looks must be for a list to be worth it.
     private static let life = Duration.seconds(1)
-    /// Larger repositories are not listed.
+    /// Larger repositories are not listed; whether one still is so large is asked again after a while.
     private static let pageSize = 1_000
+    private static let largeLife = Duration.seconds(600)
+    /// A list that failed says nothing about the next one.
+    private let failureLife: Duration
     private static let limit = 1_000
 
     private struct Key: Hashable {
@@ -25,19 +27,24 @@ final class AbsentTags: Sendable {
     private struct State {
         var listing: Listing?
         /// A list that is being read: whoever else wants it waits.
-        var waiters: [CheckedContinuation<Void, Never>]?
+        var waiters: [Int: CheckedContinuation<Void, Never>]?
         var recentLooks: [ContinuousClock.Instant] = []
-        var isTooLarge = false
+        /// No list is worth its request before.
+        var noListUntil: ContinuousClock.Instant?
     }
 
     private enum Step { case look, read, wait, known(Bool) }
 
     private let states = Mutex<[Key: State]>([:])
+    private let nextWaiter = Atomic<Int>(0)
+
+    /// - Parameter failureLife: how long no list is read after one that failed.
+    public init(failureLife: Duration = .seconds(5)) { self.failureLife = failureLife }
 
     /// Whether a tag is known to be absent; `false` says nothing.
-    func contains(_ tag: Tag, at site: Site, meter: RequestMeter) async -> Bool {
+    public func contains(_ tag: Tag, at site: Site, meter: RequestMeter) async -> Bool {
         let key = Key(server: site.server, repository: site.repository)
-        while true {
+        while !Task.isCancelled {
             switch states.withLock({ Self.step(&$0, key, tag) }) {
             case .look: return false
             case .known(let isAbsent): return isAbsent
@@ -45,10 +52,11 @@ final class AbsentTags: Sendable {
             case .wait: await wait(key)
             }
         }
+        return false
     }
 
     /// A tag was written: a list that was read before does not know it.
-    func note(_ tag: Tag, at site: Site) {
+    public func note(_ tag: Tag, at site: Site) {
         states.withLock { states in
             _ = states[Key(server: site.server, repository: site.repository)]?.listing?.tags.insert(tag)
         }
@@ -62,11 +70,12 @@ final class AbsentTags: Sendable {
         if let listing = state.listing, listing.at.duration(to: now) < life { return .known(!listing.tags.contains(tag)) }
         if state.waiters != nil { return .wait }
         state.recentLooks = state.recentLooks.filter { $0.duration(to: now) < life }
-        guard state.recentLooks.count >= 3, !state.isTooLarge else {
+        if let end = state.noListUntil, end <= now { state.noListUntil = nil }
+        guard state.recentLooks.count >= 3, state.noListUntil == nil else {
             state.recentLooks.append(now)
             return .look
         }
-        state.waiters = []
+        state.waiters = [:]
         return .read
     }
 
@@ -81,23 +90,29 @@ final class AbsentTags: Sendable {
             if let page, page.next == nil {
                 state.listing = Listing(tags: Set(page.tags), at: began)
             } else {
-                state.isTooLarge = true
+                state.noListUntil = .now + (page == nil ? failureLife : Self.largeLife)
             }
             defer { state.waiters = nil }
-            return state.waiters ?? []
+            return state.waiters.map { Array($0.values) } ?? []
         }
         for waiter in waiters { waiter.resume() }
     }
 
-    /// A read ends by itself: every request has its limit.
+    /// A read ends by itself: every request has its limit. Whoever is cancelled does not wait for it.
     private func wait(_ key: Key) async {
-        await withCheckedContinuation { continuation in
-            let isOver = states.withLock { states in
-                guard states[key]?.waiters != nil else { return true }
-                states[key]?.waiters?.append(continuation)
-                return false
+        let id = nextWaiter.wrappingAdd(1, ordering: .relaxed).newValue
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = states.withLock { states in
+                    // The handler may have come by already.
+                    guard states[key]?.waiters != nil, !Task.isCancelled else { return true }
+                    states[key]?.waiters?[id] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
             }
-            if isOver { continuation.resume() }
+        } onCancel: {
+            states.withLock { $0[key]?.waiters?.removeValue(forKey: id) }?.resume()
         }
     }
 }
