@@ -122,7 +122,7 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         reached()
         guard let edition else { return }
         let loaded: PolicySet
-        do throws(PolicyLoadError) { 
+        do throws(PolicyLoadError) {
             loaded = try PolicySet(files: edition.files, commit: edition.commit?.id)
             _ = try TrustedSigners(loaded)
         } catch {

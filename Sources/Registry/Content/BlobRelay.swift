@@ -59,7 +59,7 @@ public enum BlobRelay {
         // A session may be older than its registry's wish to be left alone.
         for upload in uploads { guard await upload.client.limiter.keepSilence() else { throw .cancelled(place) } }
         let (targets, refused) = await targets(blob, uploads)
-        guard !targets.isEmpty else { 
+        guard !targets.isEmpty else {
             return BlobRelayReport(
                 failures: uploads.indices.map { refused[$0] }, resumable: uploads.map { _ in nil },
                 isWorthAnotherWay: uploads.map { _ in false }, sourceBytes: 0, checkpoint: resumption)

@@ -107,7 +107,7 @@ extension RegistryClient {
         do throws(RegistryError) {
             response = try await perform(
                 Call(
-                    method: .put, url: try url("\(repository)/manifests/\(reference)"), 
+                    method: .put, url: try url("\(repository)/manifests/\(reference)"),
                     fields: [("Content-Type", manifest.mediaType.description)] + [condition?.field].compactMap(\.self),
                     body: Array(manifest.bytes), scopes: [TokenScope(repository: repository, access: .push)], place: place,
                     maximumBytes: Self.maximumMissingListBytes, deadline: deadline, meter: meter))

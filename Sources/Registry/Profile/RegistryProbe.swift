@@ -74,7 +74,9 @@ public struct RegistryProbe: Sendable {
         return response
     }
 
-    private func open(_ repository: RepositoryName, query: [(String, String)] = [], body: Data = Data(), from source: RepositoryName? = nil) async throws(RegistryError) -> HTTPResponse {
+    private func open(_ repository: RepositoryName, query: [(String, String)] = [], body: Data = Data(), from source: RepositoryName? = nil) async throws(RegistryError)
+        -> HTTPResponse
+    {
         let fields = [("Content-Type", "application/octet-stream")]
         return try await send(.post, try client.url("\(repository)/blobs/uploads/", query: query), repository, fields: fields, body: body, from: source)
     }
