@@ -190,7 +190,7 @@ import Testing
     @Test func aSilentTargetDoesNotHoldUpWhoAsks() async throws {
         let lift = try await Lift.make()
         try await lift.shared.push(try ImageFixture.image(labels: Lift.labels), to: "dev/shop/api", tag: "1.0.0")
-        lift.toStaging.add(FaultRule(.hold, methods: ["HEAD"], target: "/manifests/"))
+        lift.toStaging.add(FaultRule(.hold, methods: ["HEAD"], target: "/manifests/", times: 1))
         let service = try await lift.start()
         let began = ContinuousClock.now
         let promotion = try await lift.request("shop/api:1.0.0", from: "dev", to: "staging")

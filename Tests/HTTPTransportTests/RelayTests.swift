@@ -105,7 +105,8 @@ import Testing
                 try await withClient { client in
                     let report = try #require(try await client.relay(relayRequest(blob, from: from, to: [to])).report)
                     #expect(report.targets[0]?.status == 201)
-                    #expect(report.peakBufferedBytes == 1 << 20)
+                    // What does not fit stays with libcurl: how full the ring gets depends on the pieces that arrive.
+                    #expect((1 << 19...1 << 20).contains(report.peakBufferedBytes), "\(report.peakBufferedBytes)")
                 }
             }
         }
