@@ -11,9 +11,9 @@ import Testing
 @Suite(.inTurn) struct CatalogTests {
     private let image = "shop/api"
 
-    private func observe(_ fixture: StoreFixture, _ tag: String, _ seed: String?) async throws {
+    private func observe(_ fixture: StoreFixture, _ tag: String, _ seed: String?, image: String = "shop/api") async throws {
         try await fixture.catalog.observe(
-            tag: try Tag(parsing: tag), target: TargetRepository(registry: "dev", repository: try RepositoryName(parsing: "dev/shop/api")),
+            tag: try Tag(parsing: tag), target: TargetRepository(registry: "dev", repository: try RepositoryName(parsing: "dev/\(image)")),
             image: try ImageName(parsing: image), environment: try #require(EnvironmentName(parsing: "dev")),
             digest: seed.map { Digest(hashing: Data($0.utf8)) }, seenBy: "test")
     }
@@ -29,6 +29,21 @@ import Testing
         #expect(periods.map(\.digest) == ["a", nil, "b", "a"].map { $0.map { Digest(hashing: Data($0.utf8)) } })
         #expect(periods.dropFirst().allSatisfy { $0.until != nil } && periods[0].until == nil)
         #expect(try await history(fixture, history: false).count == 1)
+    }
+
+    /// Each makes image and repository known, if nobody has: none may hold one of them while it waits for another.
+    @Test func newTagsOfNewImagesAtOnceDoNotWaitInACircle() async throws {
+        let fixture = try await StoreFixture.make()
+        for round in 0..<6 {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<24 { group.addTask { try await observe(fixture, "1.0.\(index)", "a", image: "shop/new-\(round)") } }
+                try await group.waitForAll()
+            }
+        }
+        // Backends hand in their counts when they are idle, a second later at most.
+        try await Task.sleep(for: .seconds(2))
+        #expect(try await fixture.asSuperuser("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").last == "0")
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM tag_history").last == "144")
     }
 
     @Test func manyObserversAtOnceAgree() async throws {

@@ -40,6 +40,9 @@ final class RelayOperation: Operation, @unchecked Sendable {
     /// What libcurl moves at once: half the ring, less for small blobs.
     var bufferBytes: Int { max(16 * 1024, min(512 * 1024, ring.capacity / 2)) }
 
+    /// What each target is given at once: however many there are, their buffers together are no larger than one target's.
+    var uploadBufferBytes: Int { max(16 * 1024, bufferBytes / max(1, request.targets.count)) }
+
     /// Bytes that targets may have by now.
     var releasedBytes: Int64 {
         if verdict == .verified { return request.expectedBytes }

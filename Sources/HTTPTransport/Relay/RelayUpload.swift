@@ -48,7 +48,7 @@ final class RelayUpload: TransferSink {
         nextRequest = nil
         part = nextPart
         if target.parts != nil, !part.isEmpty { partURL = request.url }
-        let options = TransferOptions(sendBuffer: relay.bufferBytes, ownConnection: true)
+        let options = TransferOptions(sendBuffer: relay.uploadBufferBytes, ownConnection: true)
         guard
             let transfer = Transfer(
                 request, settings: target.settings, uploadBytes: part.upperBound - part.lowerBound, options: options,

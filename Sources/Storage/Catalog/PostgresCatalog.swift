@@ -105,12 +105,7 @@ public struct PostgresCatalog: Catalog {
                 let inserts = SharedInserts(connection: connection)
                 let repository = try await inserts.repository(target)
                 let imageID = try await inserts.image(image)
-                try await connection.execute(
-                    """
-                    INSERT INTO image_repositories (image_id, registry_name, repository_id) VALUES (\(imageID), \(target.registry), \(repository))
-                    ON CONFLICT (image_id, registry_name) DO UPDATE SET repository_id = excluded.repository_id
-                     WHERE image_repositories.repository_id <> excluded.repository_id
-                    """)
+                try await inserts.place(imageID, in: repository, of: target.registry)
                 try await TagHistory(connection: connection).observe(tag, at: target, digest, nil, seenBy: seenBy)
             }
         }

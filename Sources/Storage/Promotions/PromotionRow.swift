@@ -48,34 +48,56 @@ enum PromotionRow {
 }
 
 /// Inserts that several aggregates share; each runs inside the act's transaction.
+///
+/// What is there already is not locked: many acts about the same new image at once would wait for each other in a circle.
 struct SharedInserts {
     let connection: PostgresConnection
 
     func image(_ image: ImageName) async throws -> Int64 {
         let name = image.description
-        let found = try await connection.query("SELECT id FROM images WHERE name = \(name)")
-        if let row = found.first { return try row.decode("id") }
-        let inserted = try await connection.query(
-            "INSERT INTO images (name) VALUES (\(name)) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id")
-        guard let row = inserted.first else { throw StoreError.corrupt("image \(name) could not be made known") }
-        return try row.decode("id")
+        if let id = try await known(image: name) { return id }
+        try await connection.execute("INSERT INTO images (name) VALUES (\(name)) ON CONFLICT (name) DO NOTHING")
+        guard let id = try await known(image: name) else { throw StoreError.corrupt("image \(name) could not be made known") }
+        return id
+    }
+
+    private func known(image name: String) async throws -> Int64? {
+        try await connection.query("SELECT id FROM images WHERE name = \(name)").first?.decode("id")
     }
 
     /// The repository of a registry that environments.yaml names.
     func repository(_ target: TargetRepository) async throws -> Int64 {
-        let name = target.repository.description
-        let found = try await connection.query(
+        if let id = try await known(target) { return id }
+        try await connection.execute(
             """
-            SELECT r.id FROM environment_registries e JOIN repositories r ON r.registry_id = e.registry_id AND r.name = \(name)
-             WHERE e.name = \(target.registry)
+            INSERT INTO repositories (registry_id, name)
+            SELECT registry_id, \(target.repository.description) FROM environment_registries WHERE name = \(target.registry)
+            ON CONFLICT (registry_id, name) DO NOTHING
             """)
-        if let row = found.first { return try row.decode("id") }
-        let inserted = try await connection.query(
+        guard let id = try await known(target) else { throw StoreError.corrupt("registry \(target.registry) is not known to the database") }
+        return id
+    }
+
+    private func known(_ target: TargetRepository) async throws -> Int64? {
+        try await connection.query(
             """
-            INSERT INTO repositories (registry_id, name) SELECT registry_id, \(name) FROM environment_registries WHERE name = \(target.registry)
-            ON CONFLICT (registry_id, name) DO UPDATE SET name = excluded.name RETURNING id
+            SELECT r.id FROM environment_registries e JOIN repositories r ON r.registry_id = e.registry_id
+             WHERE e.name = \(target.registry) AND r.name = \(target.repository.description)
+            """
+        ).first?.decode("id")
+    }
+
+    /// In which repository of a registry an image is.
+    func place(_ image: Int64, in repository: Int64, of registry: String) async throws {
+        try await connection.execute(
+            """
+            INSERT INTO image_repositories (image_id, registry_name, repository_id) VALUES (\(image), \(registry), \(repository))
+            ON CONFLICT (image_id, registry_name) DO NOTHING
             """)
-        guard let row = inserted.first else { throw StoreError.corrupt("registry \(target.registry) is not known to the database") }
-        return try row.decode("id")
+        try await connection.execute(
+            """
+            UPDATE image_repositories SET repository_id = \(repository)
+             WHERE image_id = \(image) AND registry_name = \(registry) AND repository_id <> \(repository)
+            """)
     }
 }
