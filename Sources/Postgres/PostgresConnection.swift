@@ -79,11 +79,13 @@ public actor PostgresConnection {
         let isUsable: Bool
     }
 
-    /// Runs `body` on the connection's thread and leaves the connection clean. `nil`: it is too old or dead, and nothing was run.
-    func lend<T: Sendable>(
-        mustBeReusable: Bool = true, _ body: @Sendable (isolated PostgresConnection) async throws -> T
-    ) async -> Lent<T>? {
-        if mustBeReusable, !isReusable { return nil }
+    /// `nil`: it is too old or dead, and nothing was run.
+    func lendIfReusable<T: Sendable>(_ body: @Sendable (isolated PostgresConnection) async throws -> T) async -> Lent<T>? {
+        isReusable ? await lend(body) : nil
+    }
+
+    /// Runs `body` on the connection's thread and leaves the connection clean.
+    func lend<T: Sendable>(_ body: @Sendable (isolated PostgresConnection) async throws -> T) async -> Lent<T> {
         let result: Result<T, any Error>
         do { result = .success(try await body(self)) } catch { result = .failure(error) }
         return Lent(result: result, isUsable: reset())
@@ -95,14 +97,18 @@ public actor PostgresConnection {
     ) async throws -> T {
         _ = try control(isolation.begin)
         let result = try await body(self)
+        try commit()
+        return result
+    }
+
+    func commit() throws(PostgresError) {
         do throws(PostgresError) {
             // A failed transaction answers COMMIT with ROLLBACK and without an error.
             guard try control("COMMIT") == "COMMIT" else { throw .transactionAborted }
         } catch {
-            if case .connection = error { throw PostgresError.commitOutcomeUnknown }
+            if case .connection = error { throw .commitOutcomeUnknown }
             throw error
         }
-        return result
     }
 
     /// Begins, commits or rolls back. Not cancellable: an end must be an end.

@@ -42,13 +42,14 @@ public actor PostgresPool {
     /// Lends a connection for the time of `body`, which runs on the connection's own thread: its statements follow each other without a hop.
     public nonisolated func withConnection<T: Sendable>(_ body: @Sendable (isolated PostgresConnection) async throws -> T) async throws -> T {
         var connection = try await acquire()
-        var lent = await connection.lend(body)
-        if lent == nil {
+        let lent: PostgresConnection.Lent<T>
+        if let reused = await connection.lendIfReusable(body) {
+            lent = reused
+        } else {
             // Found dead before anything was sent: a new one takes its place, which is good for one use at least.
             connection = try await connect()
-            lent = await connection.lend(mustBeReusable: false, body)
+            lent = await connection.lend(body)
         }
-        guard let lent else { throw PostgresError.connection("a new connection can't be used") }
         await release(connection, isUsable: lent.isUsable)
         do { return try lent.result.get() } catch {
             report(error)
@@ -88,7 +89,7 @@ public actor PostgresPool {
         do {
             _ = try await usable.control(TransactionIsolation.readOnlySnapshot.begin)
             let result = try await body(usable)
-            _ = try await usable.control("COMMIT")
+            try await usable.commit()
             await release(usable, isUsable: await usable.reset())
             return result
         } catch {

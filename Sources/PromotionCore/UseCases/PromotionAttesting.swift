@@ -59,10 +59,7 @@ public struct PromotionAttesting: Sendable {
     }
 
     private func statements(_ promotion: Promotion, _ registry: RegistryDefinition) throws(PromotionFailure) -> [SignedStatement] {
-        let repository: RepositoryName
-        do { repository = try registry.repository.repository(for: promotion.image) } catch {
-            throw PromotionFailure(.configuration, "\(promotion.image) has no repository in registry \(registry.name): \(error)")
-        }
+        let repository = try registry.place(of: promotion.image)
         let host = registry.url.range(of: "://").map { String(registry.url[$0.upperBound...]) } ?? registry.url
         let said = PromotionStatements(promotion: promotion, origin: origin, place: "\(host)/\(repository)")
         let time = promotion.finishedAt ?? promotion.updatedAt

@@ -1,5 +1,6 @@
 import AuditLog
 import Foundation
+import OCI
 import PolicyEngine
 
 /// How one run of a worker over a promotion ended.
@@ -182,11 +183,7 @@ public struct PromotionRun: Sendable {
         }
         var targets: [TargetRepository] = []
         for registry in to.registries {
-            do {
-                targets.append(TargetRepository(registry: registry.name, repository: try registry.repository.repository(for: promotion.image)))
-            } catch {
-                throw PromotionFailure(.configuration, "\(promotion.image) has no repository in registry \(registry.name): \(error)")
-            }
+            targets.append(TargetRepository(registry: registry.name, repository: try registry.place(of: promotion.image)))
         }
         return targets
     }
@@ -252,6 +249,15 @@ extension PromotionRun {
                 return .interrupted
             } catch { return error == .leaseLost ? .leaseLost : .unrecorded(error) }
         default: return .unrecorded(error)
+        }
+    }
+}
+
+extension RegistryDefinition {
+    /// The repository of an image in this registry.
+    func place(of image: ImageName) throws(PromotionFailure) -> RepositoryName {
+        do { return try repository.repository(for: image) } catch {
+            throw PromotionFailure(.configuration, "\(image) has no repository in registry \(name): \(error)")
         }
     }
 }

@@ -99,13 +99,12 @@ struct ShipliftService {
             registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
             pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
-            promotions: core.promotions, store: MeasuredPromotionStore(store: core.store), catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
+            promotions: core.promotions, store: core.measured, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
             trail: trail, tokens: tokens,
             verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
-                registries: core.registries, catalog: catalog, policies: policies, memory: PostgresFactStore(pool: pool),
-                checks: HTTPExternalChecks(http: http, now: Self.environs.now), environs: Self.environs),
+                registries: core.registries, catalog: catalog, policies: policies, memory: core.facts, checks: core.checks, environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
@@ -160,6 +159,10 @@ struct ShipliftService {
     private struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
+        /// The same store, with what ends counted.
+        let measured: MeasuredPromotionStore
+        let facts: PostgresFactStore
+        let checks: HTTPExternalChecks
         let statements: PostgresStatementStore
         let queue: PostgresWorkQueue
         let registries: LiveImageRegistries
@@ -188,15 +191,13 @@ struct ShipliftService {
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
-        let checks = HTTPExternalChecks(http: http, now: Self.environs.now)
+        let (facts, checks) = (PostgresFactStore(pool: pool), HTTPExternalChecks(http: http, now: Self.environs.now))
         let promotions = Promotions(
-            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), checks: checks, policies: policies,
-            environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: facts, checks: checks, policies: policies, environs: Self.environs,
             changes: changes,
             queueLimit: configuration.queueLimit)
         let run = PromotionRun(
-            store: measured, queue: queue, registries: registries, transfer: transfer, memory: PostgresFactStore(pool: pool), checks: checks, policies: policies,
-            environs: Self.environs,
+            store: measured, queue: queue, registries: registries, transfer: transfer, memory: facts, checks: checks, policies: policies, environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
         var settings = WorkerSettings()
@@ -205,7 +206,8 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, statements: PostgresStatementStore(pool: pool), queue: queue, registries: registries, transfer: transfer,
+            promotions: promotions, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
+            registries: registries, transfer: transfer,
             statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers,
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
