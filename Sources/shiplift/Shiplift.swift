@@ -68,6 +68,15 @@ extension ExitStatus {
     }
 }
 
+/// How long a command that begins something stays with it.
+struct WaitOptions: ParsableArguments {
+    @Flag(help: "Wait for the end.")
+    var wait = false
+
+    @Option(help: "Longest wait, in seconds.")
+    var timeout = 900
+}
+
 /// How to reach the service; shared by all commands that do.
 struct ServiceOptions: ParsableArguments {
     @Option(help: "The service's address (SHIPLIFT_URL).")

@@ -25,10 +25,7 @@ struct Promote: AsyncParsableCommand {
     var targetTag: [String] = []
     @Option(help: "Why; kept in the audit log.")
     var reason: String?
-    @Flag(help: "Wait for the end.")
-    var wait = false
-    @Option(help: "Longest wait, in seconds.")
-    var timeout = 900
+    @OptionGroup var waiting: WaitOptions
     @Flag(help: "Show decision and plan; do nothing.")
     var dryRun = false
     @Option(help: "Makes repeating this command safe, for example the pipeline's run id.")
@@ -46,13 +43,13 @@ struct Promote: AsyncParsableCommand {
         var fields: [(String, String)] = []
         if let idempotencyKey { fields.append(("Idempotency-Key", idempotencyKey)) }
         let follow = Follow(client: client, isJSON: service.isJSON)
-        if wait { fields.append(("Prefer", "wait=\(follow.patience(timeout))")) }
+        if waiting.wait { fields.append(("Prefer", "wait=\(follow.patience(waiting.timeout))")) }
         guard images.count > 1 else {
             let promotion: PromotionResource = try await client.post("/v1/promotions", body(images[0]), fields: fields)
-            return try await follow.end(of: promotion, wait: wait, timeout: timeout)
+            return try await follow.end(of: promotion, wait: waiting.wait, timeout: waiting.timeout)
         }
         let batch: PromotionBatchResource = try await client.post("/v1/promotions/batch", PromotionBatchBody(items: images.map(body)), fields: fields)
-        try await follow.end(of: batch, asked: images.map(\.description), wait: wait, timeout: timeout)
+        try await follow.end(of: batch, asked: images.map(\.description), wait: waiting.wait, timeout: waiting.timeout)
     }
 
     private func body(_ image: ImageArgument) -> PromotionRequestBody {
@@ -142,16 +139,13 @@ struct Status: AsyncParsableCommand {
 
     @Argument(help: "The promotion's id.")
     var id: String
-    @Flag(help: "Wait for the end.")
-    var wait = false
-    @Option(help: "Longest wait, in seconds.")
-    var timeout = 900
+    @OptionGroup var waiting: WaitOptions
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
         let client = try service.client()
         let promotion: PromotionResource = try await client.get("/v1/promotions/\(try PathSegment.id(id))")
-        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: wait, timeout: timeout)
+        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: waiting.wait, timeout: waiting.timeout)
     }
 }
 
@@ -203,16 +197,13 @@ struct Retry: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Asks again for a promotion that failed, was denied or cancelled.")
     @Argument(help: "The promotion's id.")
     var id: String
-    @Flag(help: "Wait for the end.")
-    var wait = false
-    @Option(help: "Longest wait, in seconds.")
-    var timeout = 900
+    @OptionGroup var waiting: WaitOptions
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
         let client = try service.client()
         let promotion: PromotionResource = try await client.post("/v1/promotions/\(try PathSegment.id(id))/retry", [String: String]())
-        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: wait, timeout: timeout)
+        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: waiting.wait, timeout: waiting.timeout)
     }
 }
 

@@ -17,14 +17,11 @@ struct Approve: AsyncParsableCommand {
     var id: String
     @Option(help: "Why; kept in the audit log.")
     var comment: String?
-    @Flag(help: "Wait for the promotion's end.")
-    var wait = false
-    @Option(help: "Longest wait, in seconds.")
-    var timeout = 900
+    @OptionGroup var waiting: WaitOptions
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
-        try await Judgement(id: id, verb: "approve", said: "approved", body: VerdictBody(comment: comment), wait: wait, timeout: timeout).give(service)
+        try await Judgement(id: id, verb: "approve", said: "approved", body: VerdictBody(comment: comment), waiting: waiting).give(service)
     }
 }
 
@@ -40,7 +37,7 @@ struct Reject: AsyncParsableCommand {
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
-        try await Judgement(id: id, verb: "reject", said: "rejected", body: VerdictBody(comment: comment), wait: false, timeout: 0).give(service)
+        try await Judgement(id: id, verb: "reject", said: "rejected", body: VerdictBody(comment: comment), waiting: nil).give(service)
     }
 }
 
@@ -58,14 +55,11 @@ struct OverrideCommand: AsyncParsableCommand {
     var id: String
     @Option(help: "Why; kept in the audit log.")
     var reason: String
-    @Flag(help: "Wait for the promotion's end.")
-    var wait = false
-    @Option(help: "Longest wait, in seconds.")
-    var timeout = 900
+    @OptionGroup var waiting: WaitOptions
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
-        try await Judgement(id: id, verb: "override", said: "overridden", body: VerdictBody(reason: reason), wait: wait, timeout: timeout).give(service)
+        try await Judgement(id: id, verb: "override", said: "overridden", body: VerdictBody(reason: reason), waiting: waiting).give(service)
     }
 }
 
@@ -75,13 +69,15 @@ private struct Judgement {
     let verb: String
     let said: String
     let body: VerdictBody
-    let wait: Bool
-    let timeout: Int
+    /// `nil` where nothing is waited for.
+    let waiting: WaitOptions?
 
     func give(_ service: ServiceOptions) async throws {
         let client = try service.client()
         let promotion: PromotionResource = try await client.post("/v1/promotions/\(try PathSegment.id(id))/\(verb)", body)
-        if wait { return try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: true, timeout: timeout) }
+        if let waiting, waiting.wait {
+            return try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: true, timeout: waiting.timeout)
+        }
         if service.isJSON { return try Output.json(promotion) }
         Output.line("\(said): \(promotion.image)\(promotion.tag.map { ":" + $0 } ?? "") to \(promotion.to)")
         Output.line("it is looked at again now; see: shiplift status \(promotion.id)")
