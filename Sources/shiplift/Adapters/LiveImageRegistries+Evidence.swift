@@ -42,7 +42,7 @@ extension LiveImageRegistries {
         }
         try check(layers.map(\.layer), digest, site)
         for (subject, evidence, layer, kind) in layers where layer.size <= AttachedLayer.maximumBytes(kind) {
-            let bytes = try await attached(layer, site, meter)
+            let bytes = try await smallBlob(layer.digest, limit: Int(layer.size), keptUpTo: Self.keptBytes, site, meter)
             found.signed.append(AttachedEvidence.Signed(subject: subject, attachment: AttachedLayer.attachment(kind, layer, bytes: bytes, evidence: evidence)))
         }
         return found
@@ -56,16 +56,6 @@ extension LiveImageRegistries {
                 .malformedContent, "more hangs on \(digest) than is read: \(layers.count) signed layers, at most \(Self.maximumLayers) with \(Self.maximumBytes) bytes",
                 registry: site.registry, repository: site.repository, reference: digest.description)
         }
-    }
-
-    private func attached(_ layer: Descriptor, _ site: Site, _ meter: RequestMeter) async throws(PromotionFailure) -> Data {
-        do {
-            if let kept = try await content.smallBlob(layer.digest) { return kept }
-            // The client checks the digest.
-            let bytes = try await site.client.blob(site.repository, layer.digest, limit: Int(layer.size), meter: meter)
-            if bytes.count <= Self.keptBytes { try await content.keepSmallBlob(layer.digest, bytes: bytes) }
-            return bytes
-        } catch let error as RegistryError { throw PromotionFailure(error) } catch { throw PromotionFailure(.storage, "\(error)", isTransient: true) }
     }
 }
 

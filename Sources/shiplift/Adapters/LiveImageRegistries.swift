@@ -117,18 +117,21 @@ struct LiveImageRegistries: ImageRegistries {
     }
 
     private func configuration(_ config: Descriptor, _ site: Site, _ meter: RequestMeter) async throws(PromotionFailure) -> ImageConfiguration {
-        do {
-            let bytes: Data
-            if let kept = try await content.smallBlob(config.digest) {
-                bytes = kept
-            } else {
-                bytes = try await site.client.blob(site.repository, config.digest, limit: ImageConfiguration.maximumBytes, meter: meter)
-                try await content.keepSmallBlob(config.digest, bytes: bytes)
-            }
-            return try ImageConfiguration(bytes: bytes, digest: config.digest)
-        } catch let error as RegistryError { throw PromotionFailure(error) } catch let error as ManifestError {
+        let limit = ImageConfiguration.maximumBytes
+        let bytes = try await smallBlob(config.digest, limit: limit, keptUpTo: limit, site, meter)
+        do throws(ManifestError) { return try ImageConfiguration(bytes: bytes, digest: config.digest) } catch {
             throw PromotionFailure(.malformedContent, error.description, registry: site.registry, repository: site.repository)
-        } catch { throw PromotionFailure(.storage, "\(error)", isTransient: true) }
+        }
+    }
+
+    /// A blob of at most `limit` bytes: as it is kept in the database, else from the registry, checked by the client against its digest.
+    func smallBlob(_ digest: Digest, limit: Int, keptUpTo most: Int, _ site: Site, _ meter: RequestMeter) async throws(PromotionFailure) -> Data {
+        do {
+            if let kept = try await content.smallBlob(digest) { return kept }
+            let bytes = try await site.client.blob(site.repository, digest, limit: limit, meter: meter)
+            if bytes.count <= most { try await content.keepSmallBlob(digest, bytes: bytes) }
+            return bytes
+        } catch let error as RegistryError { throw PromotionFailure(error) } catch { throw PromotionFailure(.storage, "\(error)", isTransient: true) }
     }
 
     func currentTargets(
