@@ -36,7 +36,7 @@ class Service:
         argv = [
             self.binary, "serve", "--listen", self.url.removeprefix("http://"), "--data", self.data, "--policies", self.policies]
         # A probe's requests would be counted with the promotions'.
-        env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.data, "SHIPLIFT_PROBE_REGISTRIES": "false"}
+        env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.data, "SHIPLIFT_PROBE_REGISTRIES": "false", "SHIPLIFT_SCAN_REGISTRIES": "false"}
         with open(self.log, "ab") as log:
             # Elsewhere than in a checkout, the service takes the migrations that lie above its binary.
             self.process = processes.start(argv, log, log, env, folder=self.data)

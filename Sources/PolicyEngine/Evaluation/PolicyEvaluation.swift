@@ -20,7 +20,7 @@ struct PolicyEvaluation {
 
     private func result(_ rule: GateRule, _ verdict: Verdict) -> GateResult {
         let overridden = overridden(rule, verdict)
-        let final = overridden ?? verdict
+        let final = overridden ?? relaxed(rule.name, verdict)
         return GateResult(
             gate: rule.name, policy: policy.name, outcome: final.outcome, reason: final.reason, source: rule.place, isWarning: policy.mode == .warn,
             retryAt: final.retryAt, evidence: final.evidence, isOverridden: overridden != nil)
@@ -28,6 +28,13 @@ struct PolicyEvaluation {
 
     private func result(_ gate: String, _ outcome: GateOutcome, _ reason: String) -> GateResult {
         GateResult(gate: gate, policy: policy.name, outcome: outcome, reason: reason, source: policy.place, isWarning: policy.mode == .warn)
+    }
+
+    /// What becomes of a gate that is not open where the policy lets rollbacks pass it.
+    private func relaxed(_ gate: String, _ verdict: Verdict) -> Verdict {
+        guard verdict.outcome != .allow, context.facts.rollback != nil, let rule = policy.rollback, rule.relax.contains(gate) else { return verdict }
+        return .allow(
+            "relaxed for a rollback (\(rule.source)); without it \(verdict.outcome.rawValue): \(verdict.reason)", evidence: verdict.evidence)
     }
 
     /// What becomes of a gate that is not open where somebody who may has ordered it open; `nil` where nobody has.
@@ -41,6 +48,9 @@ struct PolicyEvaluation {
     }
 
     private func tag(_ rules: TagRules) -> GateResult {
+        if context.facts.rollback != nil {
+            return result("tag", .allow, "a rollback: \(tags.map(\.description).joined(separator: ", ")) named it in \(context.facts.to) before")
+        }
         let verdict = rules.judge(context)
         return result("tag", verdict.outcome, verdict.reason)
     }
@@ -48,10 +58,12 @@ struct PolicyEvaluation {
     /// Whether this policy allows the tags that were asked for, and lets those that will be written move where they must.
     private func targetTag(_ rules: TagRules) -> GateResult {
         let facts = context.facts
-        if let reason = refusalOfRequestedTags(rules) { return result("target-tag", .deny, reason) }
+        // A rollback's tags have been there.
+        if facts.rollback == nil, let reason = refusalOfRequestedTags(rules) { return result("target-tag", .deny, reason) }
         let moved = facts.targetTags.first { tags.contains($0.tag) && $0.digest != facts.digest }
         if rules.existing == .sameDigest, let moved {
-            return result("target-tag", .deny, "tag \(moved.tag) in \(facts.to) names \(moved.digest); this policy lets no tag move")
+            let verdict = relaxed("target-tag", .deny("tag \(moved.tag) in \(facts.to) names \(moved.digest); this policy lets no tag move"))
+            return result("target-tag", verdict.outcome, verdict.reason)
         }
         return result("target-tag", .allow, "\(tags.map(\.description).joined(separator: ", ")) may be written")
     }

@@ -148,3 +148,11 @@ public struct TokenRecord: Sendable, Hashable {
         Principal(subject: .token(id), name: name, grant: grant, issuer: Self.issuer, claims: groups.isEmpty ? [:] : ["groups": groups])
     }
 }
+
+extension Principal {
+    /// Whether this caller may have an environment's registries looked at.
+    public func mayScan(_ environment: EnvironmentName) -> Bool {
+        if case .promoter(_, let environments) = grant { return environments.isEmpty || environments.contains(environment) }
+        return isAdmin
+    }
+}

@@ -116,7 +116,7 @@ public struct Promotions: Sendable {
         let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
         guard policySet.version == decision.policyVersion else { return [] }
         let closed = decision.gates.filter { $0.outcome != .allow && !$0.isWarning }
-        return policySet.requests(for: promotion.image, from: promotion.from, to: promotion.to).filter { request in
+        return policySet.requests(for: promotion.image, from: promotion.step, to: promotion.to).filter { request in
             closed.contains { $0.gate == request.gate && $0.policy == request.policy }
         }
     }

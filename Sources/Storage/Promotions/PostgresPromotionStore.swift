@@ -44,12 +44,12 @@ public struct PostgresPromotionStore: PromotionStore {
         try await connection.execute(
             """
             INSERT INTO promotions (id, image_id, from_environment, to_environment, digest, source_tag, requested_tags, reason, requested_by, request_id,
-                                    dedupe_key, state, created_at, updated_at, report, requested_as)
+                                    dedupe_key, state, created_at, updated_at, report, requested_as, rollback)
             VALUES (\(promotion.id.uuid), \(image), \(promotion.from.description), \(promotion.to.description), \(promotion.digest.stored),
                     \(promotion.sourceTag?.description), \(promotion.requestedTags.map(\.description)), \(promotion.reason),
                     \(promotion.requestedBy.description), \(promotion.requestID?.description), \(dedupe), 'requested', \(promotion.createdAt),
                     \(promotion.createdAt), \(try StoredJSON.encodeIfPresent(promotion.report)),
-                    \(try StoredJSON.encodeIfPresent(promotion.requestedAs)))
+                    \(try StoredJSON.encodeIfPresent(promotion.requestedAs)), \(try StoredJSON.encodeIfPresent(promotion.rollback)))
             """)
         if let key { try await insert(key, promotion.id, connection) }
         try await queue(promotion, connection)
@@ -124,7 +124,7 @@ extension Promotion {
     /// The same image, digest, way and tags: only one such promotion is alive at a time.
     var dedupeKey: [UInt8] {
         let tags = (requestedTags.isEmpty ? [sourceTag].compactMap(\.self) : requestedTags).map(\.description).sorted()
-        let fields = [image.description, digest.description, from.description, to.description] + tags
+        let fields = [image.description, digest.description, from.description, to.description] + tags + (rollback == nil ? [] : ["a rollback"])
         return Array(SHA256.hash(data: Data(fields.joined(separator: "\u{0}").utf8)))
     }
 }

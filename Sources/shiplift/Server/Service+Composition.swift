@@ -97,7 +97,7 @@ struct ShipliftService {
         do { try await profiles.refresh() } catch { logger.warning("registries' profiles can't be read yet", metadata: ["error": "\(error)"]) }
         let metrics = ServiceMetrics(
             registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
-            pools: [("service", pool), ("hints", hintPool)])
+            pools: [("service", pool), ("hints", hintPool)], inventory: core.inventory)
         let services = APIServices(
             promotions: core.promotions, store: core.measured, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
             trail: trail, tokens: tokens,
@@ -108,6 +108,7 @@ struct ShipliftService {
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
+            inventory: InventoryServices(scanning: core.scanning, queries: core.inventory, rollbacks: core.rollbacks),
             metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
@@ -120,7 +121,7 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting)]
+        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting)] + inventoryDuties(core, policies)
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -156,7 +157,7 @@ struct ShipliftService {
         for pool in pools { await pool.shutdown() }
     }
 
-    private struct Core {
+    struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
         /// The same store, with what ends counted.
@@ -169,6 +170,9 @@ struct ShipliftService {
         let transfer: any ImageTransfer
         let statementCarrier: RegistryStatementCarrier
         let referrers: ReferrersKnowledge
+        let inventory: PostgresInventory
+        let scanning: InventoryScanning
+        let rollbacks: Rollbacks
         let worker: PromotionWorker
     }
 
@@ -200,6 +204,8 @@ struct ShipliftService {
             store: measured, queue: queue, registries: registries, transfer: transfer, memory: facts, checks: checks, policies: policies, environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
+        let inventory = PostgresInventory(pool: pool)
+        let survey = LiveRegistrySurvey(sites: sites, memory: memory, content: content, logger: logger)
         var settings = WorkerSettings()
         settings.concurrency = configuration.concurrency
         settings.lease = .seconds(configuration.leaseSeconds)
@@ -208,7 +214,11 @@ struct ShipliftService {
         return Core(
             promotions: promotions, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
             registries: registries, transfer: transfer,
-            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers,
+            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers, inventory: inventory,
+            scanning: InventoryScanning(store: inventory, survey: survey, policies: policies, environs: Self.environs),
+            rollbacks: Rollbacks(
+                states: inventory, store: measured, queue: queue, registries: registries, memory: facts, checks: checks, policies: policies,
+                environs: Self.environs, queueLimit: configuration.queueLimit),
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
