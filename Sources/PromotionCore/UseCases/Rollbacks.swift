@@ -202,7 +202,7 @@ public struct Rollbacks: Sendable {
         var failure: PromotionFailure?
         for candidate in [environment] + others {
             do throws(PromotionFailure) {
-                if try await registries.resolve(image, .digest(digest), in: candidate, tally: RequestTally()) != nil {
+                if try await registries.holds(digest, image: image, in: candidate) {
                     return Group(
                         image: image, digest: digest, tags: tags, source: candidate.name,
                         rollback: Rollback(step: step, state: state, restores: restores), state: state)

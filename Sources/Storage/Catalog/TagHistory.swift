@@ -25,6 +25,11 @@ struct TagHistory {
                    tstzrange(greatest(clock_timestamp(), (SELECT max(upper(valid)) FROM tag_history WHERE repository_id = \(repository) AND tag = \(text))), NULL),
                    \(promotion.uuid), 'promotion'
             """)
+        try await connection.execute(
+            """
+            INSERT INTO image_repositories (image_id, registry_name, repository_id)
+            SELECT image_id, \(move.target.registry), \(repository) FROM promotions WHERE id = \(promotion.uuid) ON CONFLICT DO NOTHING
+            """)
         try await ImageArtifacts(connection: connection).note([move.digest], in: repository)
         try await DriftRecords(connection: connection).moved(text, in: repository, by: promotion)
     }

@@ -27,8 +27,8 @@ struct DriftRecords {
         let written = try await connection.query(
             """
             SELECT w.tag, o.digest, o.promotion_id, d.id AS drift
-              FROM unnest(\(names)) AS w(tag),
-                   LATERAL (SELECT h.digest::bytea AS digest, h.promotion_id FROM tag_history h
+              FROM unnest(\(names)) AS w(tag)
+              CROSS JOIN LATERAL (SELECT h.digest::bytea AS digest, h.promotion_id FROM tag_history h
                              WHERE h.repository_id = \(repository) AND h.tag = w.tag AND h.promotion_id IS NOT NULL ORDER BY h.id DESC LIMIT 1) o
               LEFT JOIN drifts d ON d.repository_id = \(repository) AND d.tag = w.tag AND d.resolved_at IS NULL
             """)

@@ -29,7 +29,11 @@ extension PostgresInventory {
         var condition: SQL = " true"
         if let text = search.text {
             let part = "%" + text.lowercased().replacing("\\", with: "\\\\").replacing("%", with: "\\%").replacing("_", with: "\\_") + "%"
-            condition = condition + " AND (i.name LIKE \(part) OR i.words @@ \(prefixQuery(text))::tsquery)"
+            if let words = prefixQuery(text) {
+                condition = condition + " AND (i.name LIKE \(part) OR i.words @@ \(words)::tsquery)"
+            } else {
+                condition = condition + " AND i.name LIKE \(part)"
+            }
         }
         if search.asksForArtifacts {
             return condition + " AND EXISTS (SELECT FROM image_artifacts a WHERE a.image_id = i.id" + artifactCondition(search)
@@ -74,10 +78,10 @@ extension PostgresInventory {
         return condition
     }
 
-    /// All words, each as the beginning of one.
-    private static func prefixQuery(_ text: String) -> String {
+    /// All words, each as the beginning of one; `nil` where there are none.
+    private static func prefixQuery(_ text: String) -> String? {
         let words = text.lowercased().split { !$0.isLetter && !$0.isNumber }.prefix(10).map { "'\($0)':*" }
-        return words.isEmpty ? "''" : words.joined(separator: " & ")
+        return words.isEmpty ? nil : words.joined(separator: " & ")
     }
 
     /// The first and the last digest, as they are stored, that begin with these hexadecimal characters.

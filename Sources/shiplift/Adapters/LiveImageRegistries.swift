@@ -45,6 +45,22 @@ struct LiveImageRegistries: ImageRegistries {
         return nil
     }
 
+    func holds(_ digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> Bool {
+        var failure: PromotionFailure?
+        for definition in environment.registries {
+            let site = try sites.site(image, in: definition)
+            do throws(RegistryError) {
+                guard try await site.client.headManifest(site.repository, .digest(digest)) != nil else {
+                    recent.forget(.digest(digest), at: site)
+                    continue
+                }
+                return true
+            } catch { failure = failure ?? PromotionFailure(error) }
+        }
+        if let failure { throw failure }
+        return false
+    }
+
     /// A tag whose manifest we have is asked for its digest alone; any other for its manifest, which would have to be read next.
     private func look(
         _ reference: ManifestReference, _ definition: RegistryDefinition, _ site: Site, _ meter: RequestMeter
