@@ -22,7 +22,7 @@ import processes
 from service import REPOSITORY, Service
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BINARY = os.path.join(REPOSITORY, ".build/release/shiplift")
+BINARY = os.environ.get("SHIPLIFT_BINARY", os.path.join(REPOSITORY, ".build/release/shiplift"))
 ENVIRONMENTS = ["dev", "test", "staging", "production"]
 BAR_MILLISECONDS = 50.0
 

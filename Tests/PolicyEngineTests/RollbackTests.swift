@@ -49,8 +49,10 @@ import Testing
     @Test func anImmutableTagGoesBackOnlyToWhereWeHadPutIt() throws {
         let set = try Samples.set(Samples.policy())
         let moved = [CurrentTag(tag: try OCI.Tag(parsing: "v1"), digest: Samples.otherDigest)]
-        #expect(set.evaluate(try facts(try fact(), tags: ["v1"], current: moved), at: Samples.now).outcome == .deny)
-        #expect(set.evaluate(try facts(try fact(restores: true), tags: ["v1"], current: moved), at: Samples.now).outcome == .allow)
+        let rolledBack = set.evaluate(try facts(try fact(), tags: ["v1"], current: moved), at: Samples.now)
+        #expect(rolledBack.outcome == .deny)
+        let restored = set.evaluate(try facts(try fact(restores: true), tags: ["v1"], current: moved), at: Samples.now)
+        #expect(restored.outcome == .allow)
     }
 
     @Test func namesOfGatesAreChecked() throws {
@@ -69,13 +71,13 @@ import Testing
         let (a, b) = (set.environments[0], set.environments[1])
         #expect(a.scan.interval == nil && b.scan.interval?.seconds == 3_600 && a.drift == .report && b.drift == .restore)
         let (api, old, lone) = (try ImageName(parsing: "shop/api"), try ImageName(parsing: "shop/old"), try ImageName(parsing: "lone"))
-        #expect(a.scan.includes(api) && !a.scan.includes(old) && !a.scan.includes(try ImageName(parsing: "tools/x")) && b.scan.includes(old))
+        #expect(try a.scan.includes(api) && !a.scan.includes(old) && !a.scan.includes(ImageName(parsing: "tools/x")) && b.scan.includes(old))
         #expect(a.scan.namedImages == [lone])
-        #expect(!b.scan.includes(try ImageName(parsing: "shiplift-probe")))
+        #expect(try !b.scan.includes(ImageName(parsing: "shiplift-probe")))
         // The longer template has the repository.
-        #expect(set.image(of: try RepositoryName(parsing: "b/shop/api"), in: a.registries[0]) == nil)
-        #expect(set.image(of: try RepositoryName(parsing: "b/shop/api"), in: b.registries[0]) == api)
-        #expect(set.image(of: try RepositoryName(parsing: "shop/api"), in: a.registries[0]) == api)
+        #expect(try set.image(of: RepositoryName(parsing: "b/shop/api"), in: a.registries[0]) == nil)
+        #expect(try set.image(of: RepositoryName(parsing: "b/shop/api"), in: b.registries[0]) == api)
+        #expect(try set.image(of: RepositoryName(parsing: "shop/api"), in: a.registries[0]) == api)
         let mistakes = Samples.mistakes(environments: text.replacing("never", with: "1s").replacing("drift: restore", with: "drift: ignore"))
         #expect(mistakes.count == 2)
     }

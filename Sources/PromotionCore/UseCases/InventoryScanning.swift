@@ -19,7 +19,7 @@ public struct InventoryScanning: Sendable {
     /// A registry that fails for so many repositories, one after the other, is left for the next scan.
     private static let patience = 5
 
-    public init(store: any InventoryStore, survey: any RegistrySurvey, policies: any PolicySource, environs: Environs, lease: Duration = .seconds(60)) {
+    public init(store: any InventoryStore, survey: any RegistrySurvey, policies: any PolicySource, environs: Environs, lease: Duration = .seconds(30)) {
         self.store = store
         self.survey = survey
         self.policies = policies
@@ -71,17 +71,32 @@ public struct InventoryScanning: Sendable {
     public func work() async throws -> InventoryScan? {
         guard let scan = try await store.claimScan(owner: owner, for: lease) else { return nil }
         let run = ScanRun(scan: scan, owner: owner, lease: lease, store: store, survey: survey)
+        // A registry may let us wait for longer than the lease lasts.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: lease / 3)
+                    try await run.keep()
+                }
+            }
+            group.addTask { try await walk(run) }
+            try await group.next()
+            group.cancelAll()
+        }
+        return try await store.scan(scan.id)
+    }
+
+    private func walk(_ run: ScanRun) async throws {
+        let scan = run.scan
         let policySet = try await policies.current()
         guard let environment = policySet.environment(named: scan.environment) else {
             run.fail("environment \(scan.environment) is no longer in the policy in force")
-            try await run.finish()
-            return try await store.scan(scan.id)
+            return try await run.finish()
         }
         for registry in environment.registries.sorted(by: { $0.name < $1.name }) {
             try await look(at: registry, environment, policySet, run)
         }
         try await run.finish()
-        return try await store.scan(scan.id)
     }
 
     private func look(at registry: RegistryDefinition, _ environment: EnvironmentDefinition, _ policies: PolicySet, _ run: ScanRun) async throws {

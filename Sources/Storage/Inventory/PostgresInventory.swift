@@ -74,6 +74,10 @@ public struct PostgresInventory: InventoryStore {
         let changed = try await storing {
             try await pool.execute(
                 """
+                WITH old AS (
+                  DELETE FROM inventory_scans o USING inventory_scans s
+                   WHERE s.id = \(scan) AND o.environment = s.environment
+                     AND o.id < (SELECT x.id FROM inventory_scans x WHERE x.environment = s.environment ORDER BY x.id DESC OFFSET 1000 LIMIT 1))
                 UPDATE inventory_scans SET state = \(succeeded ? "succeeded" : "failed"), finished_at = now(), counts = \(try StoredJSON.encode(counts)),
                        failures = \(try StoredJSON.encode(failures)), lease_owner = NULL, lease_expires_at = NULL
                  WHERE id = \(scan) AND state = 'running' AND lease_owner = \(owner)

@@ -215,7 +215,8 @@ struct ShipliftService {
             promotions: promotions, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
             registries: registries, transfer: transfer,
             statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers, inventory: inventory,
-            scanning: InventoryScanning(store: inventory, survey: survey, policies: policies, environs: Self.environs),
+            scanning: InventoryScanning(
+                store: inventory, survey: survey, policies: policies, environs: Self.environs, lease: .seconds(configuration.leaseSeconds)),
             rollbacks: Rollbacks(
                 states: inventory, store: measured, queue: queue, registries: registries, memory: facts, checks: checks, policies: policies,
                 environs: Self.environs, queueLimit: configuration.queueLimit),

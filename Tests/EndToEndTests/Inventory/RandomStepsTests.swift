@@ -42,14 +42,14 @@ import Testing
             let step = Int.random(in: 0..<100, using: &random) < 3 ? .restart : pick(Step.allCases.filter { $0 != .restart }, &random)
             done.append("\(number): \(step) \(image):\(tag) \(from) → \(to) \(seed)")
             switch step {
-            case .promote: _ = try await quay.json("promote", "\(image):\(tag)", "--from", from, "--to", to, "--wait", "--timeout", "60", as: JSONNode.self)
+            case .promote: _ = try await quay.command("promote", "\(image):\(tag)", "--from", from, "--to", to, "--wait", "--timeout", "60")
             case .push: try await push(seed, image, tag, quay, "dev")
             case .foreignPush: try await push(seed, image, tag, quay, to)
             case .untag: if try await quay.registry(to).digest(of: tag, in: "\(to)/\(image)") != nil { try await quay.untag(image, tag, in: to) }
-            case .rollback: _ = try await quay.json("rollback", to, image, "--to", "previous", "--wait", "--timeout", "60", as: JSONNode.self)
+            case .rollback: _ = try await quay.command("rollback", to, image, "--to", "previous", "--wait", "--timeout", "60")
             case .rollbackToTime:
                 guard let time = times.randomElement(using: &random) else { continue }
-                _ = try await quay.json("rollback", to, "--to", time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)), "--wait", as: JSONNode.self)
+                _ = try await quay.command("rollback", to, "--to", time.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)), "--wait")
             case .scan: #expect(try await quay.scan(to).state == "succeeded")
             case .restart:
                 if Bool.random(using: &random) { try await service.kill9() } else { try await service.terminate() }
