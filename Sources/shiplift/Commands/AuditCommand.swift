@@ -7,6 +7,7 @@ import Foundation
 /// `shiplift audit`
 struct Audit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "audit",
         abstract: "Asks the audit log, and checks it.",
         discussion: """
             Examples:
@@ -17,7 +18,7 @@ struct Audit: AsyncParsableCommand {
         subcommands: [List.self, Verify.self, Export.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists entries, the newest first.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists entries, the newest first.")
         @Option var actor: String?
         @Option(help: "For example promotion.succeeded.")
         var action: String?
@@ -71,6 +72,7 @@ struct Audit: AsyncParsableCommand {
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "verify",
             abstract: "Checks the whole log: every entry, its place, and every signed checkpoint.",
             discussion: "Exit status 0: intact. 4: something was changed; the first bad entry is named.")
         @OptionGroup var service: ServiceOptions
@@ -90,7 +92,7 @@ struct Audit: AsyncParsableCommand {
     }
 
     struct Export: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Writes the whole log as NDJSON to standard output.")
+        static let configuration = CommandConfiguration(commandName: "export", abstract: "Writes the whole log as NDJSON to standard output.")
         @OptionGroup var service: ServiceOptions
 
         func run() async throws {
