@@ -30,12 +30,12 @@ from service import REPOSITORY, Service
 CONNECTIONS = 64
 READ_BAR, READ_P99_MS, POST_BAR = 8000, 20, 1000
 POST_SCRIPT = """
-local counter, id = 0, 0
-function setup(thread) thread:set("id", id); id = id + 1 end
+local threads, counter = 0, 0
+function setup(thread) threads = threads + 1; thread:set("number", threads) end
 function request()
   counter = counter + 1
   return wrk.format("POST", nil, {["Authorization"] = "Bearer %(token)s", ["Content-Type"] = "application/json"},
-    string.format(%(body)s, %(round)d, id, counter))
+    string.format(%(body)s, %(round)d, number, counter))
 end
 """
 
