@@ -10,6 +10,7 @@ build: ## Build the shiplift command (.build/release/shiplift)
 
 demo: ## Promote a real image through four environments before your eyes (CHECK=1: without a terminal)
 	@Scripts/install-dependencies demo
+	@[ -x .build/release/shiplift ] || echo "building Shiplift for the first time: five to ten minutes on two cores, then seconds"
 	@swift build -c release --product shiplift --static-swift-stdlib
 	@CHECK=$(CHECK) Scripts/demo
 

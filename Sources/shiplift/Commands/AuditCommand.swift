@@ -53,6 +53,7 @@ struct Audit: AsyncParsableCommand {
             if service.isJSON { return Output.line(String(decoding: data, as: UTF8.self)) }
             let page = try APIJSON.decoder().decode(PageResource<Item>.self, from: data)
             Output.table(["#", "TIME", "ACTOR", "ACTION", "OUTCOME", "WHAT", "REASON"], page.items.map(Self.row))
+            if page.items.contains(where: { $0.index == nil }) { Output.line("… has no number yet: entries get their place in the log within a second") }
             if let next = page.next { Output.line("more: --cursor \(next)") }
         }
 
