@@ -1,3 +1,4 @@
+import Comparison
 import Foundation
 import OCI
 import PolicyEngine
@@ -25,6 +26,22 @@ struct EvidenceVerification: Sendable {
         if needs.provenance { facts.provenance = (facts.provenance ?? []) + found.provenance }
         if needs.sboms { facts.sboms = (facts.sboms ?? []) + found.sboms + attached.sboms }
         if needs.scans { facts.scans = (facts.scans ?? []) + found.scans }
+    }
+
+    /// What attestations by trusted signers say is in an image: for people, who see what policy sees.
+    func contents(of attached: [AttachedEvidence.Signed]) async -> (scans: [ScanFact], boms: [BillOfMaterials], remarks: [String]) {
+        var found = Found()
+        var (boms, remarks): ([BillOfMaterials], [String]) = ([], [])
+        for signed in attached {
+            for verification in await verifier.verify(signed.attachment, about: signed.subject, at: now) {
+                found.take(verification, signed.subject)
+                guard let signer = verification.signer, case .statement(let statement) = verification.content, [.spdx, .cyclonedx].contains(statement.kind) else { continue }
+                do throws(BillOfMaterialsError) {
+                    boms.append(try BillOfMaterials(parsing: statement.predicate, about: signed.subject, origin: .signed(by: signer)))
+                } catch { remarks.append("the bill of materials that \(signer) signed can't be read: \(error)") }
+            }
+        }
+        return (found.scans, boms, remarks)
     }
 
     private struct Found {

@@ -105,6 +105,9 @@ struct ShipliftService {
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
                 registries: core.registries, catalog: catalog, policies: policies, memory: core.facts, checks: core.checks, environs: Self.environs),
+            reviews: Reviews(
+                promotions: core.promotions, registries: core.registries, inspection: core.registries, catalog: catalog, policies: policies, memory: core.facts,
+                statements: core.statements, environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
