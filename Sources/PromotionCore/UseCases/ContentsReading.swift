@@ -12,6 +12,14 @@ struct ContentsReading: Sendable {
     let memory: any FactStore
     let statements: any StatementStore
     let environs: Environs
+    private let signers = ParsedSigners()
+
+    init(inspection: any ImageInspection, memory: any FactStore, statements: any StatementStore, environs: Environs) {
+        self.inspection = inspection
+        self.memory = memory
+        self.statements = statements
+        self.environs = environs
+    }
 
     /// - Parameter environments: the first that has it is read from.
     func read(
@@ -24,7 +32,7 @@ struct ContentsReading: Sendable {
         contents.layers = found.layers
         contents.sizeBytes = found.sizeBytes
         remarks += found.remarks
-        let verified = await EvidenceVerification(signers: try TrustedSigners(for: policies), now: environs.now()).contents(of: found.signed)
+        let verified = await EvidenceVerification(signers: try signers.signers(of: policies), now: environs.now()).contents(of: found.signed)
         contents.boms = verified.boms
         remarks += verified.remarks
         for document in found.documents {

@@ -22,10 +22,16 @@ struct EvidenceVerification: Sendable {
         for signed in attached.signed {
             for verification in await verifier.verify(signed.attachment, about: signed.subject, at: now) { found.take(verification, signed.subject) }
         }
-        if needs.signatures { facts.signatures = (facts.signatures ?? []) + found.signatures + found.strangers.prefix(Self.maximumStrangers) }
-        if needs.provenance { facts.provenance = (facts.provenance ?? []) + found.provenance }
-        if needs.sboms { facts.sboms = (facts.sboms ?? []) + found.sboms + attached.sboms }
-        if needs.scans { facts.scans = (facts.scans ?? []) + found.scans }
+        if needs.signatures { facts.signatures = Self.joined(facts.signatures, found.signatures + found.strangers.prefix(Self.maximumStrangers)) }
+        if needs.provenance { facts.provenance = Self.joined(facts.provenance, found.provenance) }
+        if needs.sboms { facts.sboms = Self.joined(facts.sboms, found.sboms + attached.sboms) }
+        if needs.scans { facts.scans = Self.joined(facts.scans, found.scans) }
+    }
+
+    /// Two registries may have the same.
+    private static func joined<Fact: Hashable>(_ known: [Fact]?, _ found: [Fact]) -> [Fact] {
+        var seen = Set(known ?? [])
+        return (known ?? []) + found.filter { seen.insert($0).inserted }
     }
 
     /// What attestations by trusted signers say is in an image: for people, who see what policy sees.

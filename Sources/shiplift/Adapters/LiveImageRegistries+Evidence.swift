@@ -16,12 +16,9 @@ extension LiveImageRegistries {
     private static let keptBytes = 1 << 20
 
     func attachments(
-        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+        to digest: Digest, image: ImageName, in registry: RegistryDefinition, needs: FactNeeds, tally: RequestTally
     ) async throws(PromotionFailure) -> AttachedEvidence {
-        guard let definition = environment.registries.first else {
-            throw PromotionFailure(.configuration, "environment \(environment.name) has no registry")
-        }
-        let site = try sites.site(image, in: definition)
+        let site = try sites.site(image, in: registry)
         let meter = RequestMeter()
         defer { tally.add(meter.requests) }
         var order = ClosureOrder(.all, knowledge: referrers)
