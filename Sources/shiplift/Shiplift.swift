@@ -23,7 +23,7 @@ struct Shiplift: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
-            EvidenceCommand.self, ScanCommand.self, Next.self, Search.self, Images.self, Tags.self, Where.self, ListState.self, History.self, Difference.self,
+            EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Search.self, Images.self, Tags.self, Where.self, ListState.self, History.self, Difference.self,
             DriftCommand.self, RollbackCommand.self,
             Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, TokenCommand.self,
         ])
@@ -78,7 +78,7 @@ struct WaitOptions: ParsableArguments {
     var timeout = 900
 }
 
-/// How to reach the service; shared by all commands that do.
+/// How to reach the service, and in which form its answer is shown; shared by all commands that do.
 struct ServiceOptions: ParsableArguments {
     @OptionGroup var connection: ConnectionOptions
 
@@ -90,7 +90,7 @@ struct ServiceOptions: ParsableArguments {
     func client() throws -> APIClient { try connection.client() }
 }
 
-/// Where the service is, and who asks.
+/// How to reach the service.
 struct ConnectionOptions: ParsableArguments {
     @Option(help: "The service's address (SHIPLIFT_URL).")
     var url: String?

@@ -69,6 +69,12 @@ struct EngineImageTransfer: ImageTransfer {
         let (source, targets) = order.from.name == order.to.name ? try await wayBack(order) : (try source(order), try targets(order))
         guard !targets.isEmpty else { return CopyReport(seconds: began.duration(to: .now) / .seconds(1)) }
         do throws(TransferError) {
+            for site in targets {
+                for tag in order.tags {
+                    guard case .names(let found)? = recent.sighting(.tag(tag), at: site) else { continue }
+                    try CopyEngine.checkMovable(tag, naming: found, to: order.digest, at: site)
+                }
+            }
             // With one target, the first tag's write brings the root; with several, no tag moves before every root is in place.
             report = try await engine.copy(order.digest, from: source, to: targets, options: options(order), leavingRoot: targets.count == 1 && !order.tags.isEmpty && order.from.name != order.to.name) { moved in
                 progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))
