@@ -38,7 +38,7 @@ extension UnreachableStore {
     ) async throws(StoreError) -> Page<RecordedTagMove> { Page(items: [], next: nil) }
     func difference(
         from: EnvironmentName, to: EnvironmentName, image: ImageName?, cursor: String?, limit: Int
-    ) async throws(StoreError) -> Page<ImageDifference> { Page(items: [], next: nil) }
+    ) async throws(StoreError) -> Page<ImageStanding> { Page(items: [], next: nil) }
     func drifts(_ filter: DriftFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Drift> { Page(items: [], next: nil) }
     func openDrifts() async throws(StoreError) -> [EnvironmentName: Int] { [:] }
     func earlier(

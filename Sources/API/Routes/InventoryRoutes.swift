@@ -121,7 +121,7 @@ extension DifferenceResource.Artifact {
 }
 
 extension DifferenceResource.Image {
-    init(_ difference: ImageDifference) {
+    init(_ difference: ImageStanding) {
         self.init(
             image: difference.image.description, standing: difference.standing.rawValue, presence: difference.presence.rawValue,
             tags: difference.tags.map {

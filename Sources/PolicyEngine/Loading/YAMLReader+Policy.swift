@@ -25,7 +25,8 @@ extension YAMLReader {
         return Policy(
             name: name, source: source, mode: members["mode"].flatMap { choice($0, "mode", Policy.Mode.self) } ?? .enforce, images: match.included,
             excludedImages: match.excluded, from: match.from, to: match.to, tags: policyTags(members["tags"]), gates: gates, defaults: defaults,
-            overrides: overrides(members["override"], gates + defaults), rollback: rollback(members["rollback"], gates + defaults), referrers: referrers(members["referrers"]), place: source.description)
+            overrides: overrides(members["override"], gates + defaults), rollback: rollback(members["rollback"], gates + defaults), referrers: referrers(members["referrers"]),
+            place: source.description)
     }
 
     /// `platforms:` and `labels:` beside the gates are gates too.

@@ -57,7 +57,7 @@ public struct TagDifference: Sendable, Hashable {
 }
 
 /// What two environments have of one image.
-public struct ImageDifference: Sendable, Hashable {
+public struct ImageStanding: Sendable, Hashable {
     public enum Presence: String, Sendable, Hashable { case both, onlyFrom = "only-from", onlyTo = "only-to" }
 
     public let image: ImageName

@@ -108,7 +108,7 @@ public protocol InventoryQueries: Sendable {
         async throws(StoreError) -> Page<RecordedTagMove>
     /// Two environments beside each other, image by image.
     func difference(from: EnvironmentName, to: EnvironmentName, image: ImageName?, cursor: String?, limit: Int) async throws(StoreError)
-        -> Page<ImageDifference>
+        -> Page<ImageStanding>
     func drifts(_ filter: DriftFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Drift>
     /// How many drifts are open, by environment.
     func openDrifts() async throws(StoreError) -> [EnvironmentName: Int]

@@ -51,7 +51,7 @@ struct DriftRecords {
 
     private func open(_ drift: Drift, in repository: Int64) async throws {
         let audit = try InventoryActs(Self.environs).drifted(drift)
-        try await SharedInserts(connection: connection).audit(audit)
+        try await tell(audit)
         try await connection.execute(
             """
             INSERT INTO drifts (id, repository_id, tag, expected, found, promotion_id, seen_by, audit_id)
@@ -87,7 +87,14 @@ struct DriftRecords {
         let rows = try await connection.query(
             DriftRow.select + " WHERE d.repository_id = \(repository) AND d.tag = \(tag) ORDER BY d.resolved_at DESC NULLS LAST LIMIT 1")
         guard let row = rows.first else { return }
-        try await SharedInserts(connection: connection).audit(try InventoryActs(Self.environs).settled(try DriftRow.decode(row), resolution, by: promotion))
+        try await tell(try InventoryActs(Self.environs).settled(try DriftRow.decode(row), resolution, by: promotion))
+    }
+
+    /// The entry, and the event for whoever wants to be told.
+    private func tell(_ audit: AuditEntry) async throws {
+        let inserts = SharedInserts(connection: connection)
+        try await inserts.audit(audit)
+        try await inserts.event(audit)
     }
 }
 

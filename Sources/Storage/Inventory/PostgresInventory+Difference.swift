@@ -7,14 +7,14 @@ public import PromotionCore
 extension PostgresInventory: InventoryQueries {
     public func difference(
         from: EnvironmentName, to: EnvironmentName, image: ImageName?, cursor: String?, limit: Int
-    ) async throws(StoreError) -> Page<ImageDifference> {
+    ) async throws(StoreError) -> Page<ImageStanding> {
         let scope = "difference \(from) \(to) \(image?.description ?? "")"
         let after = try cursor.map { text throws(StoreError) in try Cursor(parsing: text, scope: scope).position }
         let names = try await imagesOfBoth(from, to, image, after, limit + 1)
         let page = Page(names, limit: limit, scope: scope) { $0 }
         let tags = try await tagDifferences(from, to, page.items)
         let differences = try await storing {
-            try page.items.map { name in ImageDifference(image: try ImageName(parsing: name), tags: tags[name] ?? []) }
+            try page.items.map { name in ImageStanding(image: try ImageName(parsing: name), tags: tags[name] ?? []) }
         }
         return Page(items: differences, next: page.next)
     }

@@ -41,7 +41,8 @@ extension PostgresInventory: EarlierStates {
     public func moves(
         of image: ImageName?, environment: EnvironmentName?, tag: Tag?, since: Date?, until: Date?, cursor: String?, limit: Int
     ) async throws(StoreError) -> Page<RecordedTagMove> {
-        let scope = "moves \(image?.description ?? "") \(environment?.description ?? "") \(tag?.description ?? "") \(since?.timeIntervalSince1970 ?? 0) \(until?.timeIntervalSince1970 ?? 0)"
+        let scope =
+            "moves \(image?.description ?? "") \(environment?.description ?? "") \(tag?.description ?? "") \(since?.timeIntervalSince1970 ?? 0) \(until?.timeIntervalSince1970 ?? 0)"
         let position = try cursor.map { text throws(StoreError) in try Cursor(parsing: text, scope: scope).position }
         guard position == nil || Int64(position ?? "") != nil else { throw .invalidCursor }
         let before = position.flatMap { Int64($0) }
@@ -159,8 +160,10 @@ extension PostgresInventory: EarlierStates {
                  ORDER BY upper(b.valid) DESC LIMIT 1000
                 """
             ).map { row in
-                (tag: try row.parsed("tag", Tag.init(parsing:)), before: try row.decode("before", as: Date.self),
-                 promotion: try row.decodeOptional("promotion_id", as: UUID.self))
+                (
+                    tag: try row.parsed("tag", Tag.init(parsing:)), before: try row.decode("before", as: Date.self),
+                    promotion: try row.decodeOptional("promotion_id", as: UUID.self)
+                )
             }
         }
         guard let last = rows.first else { return nil }

@@ -120,8 +120,8 @@ extension PostgresInventory {
                      WHERE a.image_id = i.id AND t.tag NOT LIKE \(Self.hidden) AND (\(environment)::text IS NULL OR e.environment = \(environment))
                        AND (\(tag)::text IS NULL OR t.tag = \(tag))
                     """ + Self.artifactCondition(search) + """
-                     ORDER BY a.created DESC NULLS LAST, a.digest, t.tag::text, v.position DESC LIMIT \(Self.mostMatches)
-                    """ + ") m WHERE i.id = ANY (\(ids))")
+                         ORDER BY a.created DESC NULLS LAST, a.digest, t.tag::text, v.position DESC LIMIT \(Self.mostMatches)
+                        """ + ") m WHERE i.id = ANY (\(ids))")
             var found: [Int64: [ImageHit.Match]] = [:]
             for row in matches { found[try row.decode("image_id", as: Int64.self), default: []].append(try Self.match(row)) }
             return try images.map { row in

@@ -76,7 +76,9 @@ struct EngineImageTransfer: ImageTransfer {
                 }
             }
             // With one target, the first tag's write brings the root; with several, no tag moves before every root is in place.
-            report = try await engine.copy(order.digest, from: source, to: targets, options: options(order), leavingRoot: targets.count == 1 && !order.tags.isEmpty && order.from.name != order.to.name) { moved in
+            report = try await engine.copy(
+                order.digest, from: source, to: targets, options: options(order), leavingRoot: targets.count == 1 && !order.tags.isEmpty && order.from.name != order.to.name
+            ) { moved in
                 progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))
             }
         } catch { throw PromotionFailure(error) }

@@ -98,7 +98,9 @@ import Testing
         #expect(after.items.filter { $0.standing == "equal" }.count == 4 && after.items.filter { $0.standing == "ahead" }.count == 36)
 
         // Second versions of two images go up; one of them only to staging.
-        for index in [0, 1] { try await dev.push(try image(UInt64(500 + index), ["org.opencontainers.image.revision": index == 1 ? "a|b<c" : "rev-0-2"]), to: "dev/shop/app-\(index)", tag: "stable") }
+        for index in [0, 1] {
+            try await dev.push(try image(UInt64(500 + index), ["org.opencontainers.image.revision": index == 1 ? "a|b<c" : "rev-0-2"]), to: "dev/shop/app-\(index)", tag: "stable")
+        }
         #expect(try await quay.scan("dev").counts.moved == 2)
         for (from, to) in [("dev", "test"), ("test", "staging"), ("staging", "production")] {
             #expect(try await quay.promote("shop/app-0:stable", from: from, to: to).first?.state == "succeeded")
@@ -139,7 +141,8 @@ import Testing
         #expect(try await production.requests().dropFirst(already).allSatisfy { !$0.path.contains("/blobs/") || $0.method != "POST" }, "no blob travels")
         #expect(try await quay.inventory("production") == then)
         // The same call again is the same rollback, not one back from it.
-        let repeated: RollbackResource = try await quay.json("rollback", "production", "shop/app-0", "--to", "previous", "--reason", "it fails", "--wait", "--idempotency-key", "k1")
+        let repeated: RollbackResource = try await quay.json(
+            "rollback", "production", "shop/app-0", "--to", "previous", "--reason", "it fails", "--wait", "--idempotency-key", "k1")
         #expect(repeated.items.first?.promotion?.id == back.items.first?.promotion?.id)
         #expect(try await quay.inventory("production") == then)
         // A whole environment to a time: nothing to do, as it is there already.

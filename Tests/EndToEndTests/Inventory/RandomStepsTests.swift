@@ -74,10 +74,10 @@ import Testing
             #expect(truth["\(drift.image):\(drift.tag)"] == drift.found && drift.found != drift.expected, "\(drift)")
         }
         for image in Self.images {
-            let moves: PageResource<MoveResource> = try await quay.json("history", image, "--environment", environment, "--limit", "1000")
+            let periods: PageResource<TagResource> = try await quay.json("tags", image, "--environment", environment, "--history", "--limit", "1000")
             for tag in Self.tags {
-                let own = moves.items.filter { $0.tag == tag }
-                guard let last = own.first, last.by == "outside", let ours = own.first(where: { $0.by == "promotion" }), last.to != ours.to else { continue }
+                let own = periods.items.filter { $0.tag == tag }
+                guard let now = own.first, now.promotion == nil, let ours = own.first(where: { $0.promotion != nil }), now.digest != ours.digest else { continue }
                 #expect(drifts.items.contains { $0.image == image && $0.tag == tag }, "\(environment) \(image):\(tag) was moved behind our back")
             }
         }
