@@ -11,11 +11,14 @@ public struct ShipliftRequestContext: RequestContext {
     public var principal: Principal?
     /// Whether the connection comes from this machine.
     let isFromLoopback: Bool
+    /// The other end of the connection; `unknown` where it has no address.
+    let remoteAddress: String
 
     public init(source: Source) {
         coreContext = .init(source: source)
         requestID = PromotionCore.RequestID(UUID())
         isFromLoopback = source.channel.remoteAddress?.isLoopback ?? false
+        remoteAddress = source.channel.remoteAddress?.ipAddress ?? "unknown"
     }
 
     /// Largest body of any route, in bytes.
@@ -29,7 +32,7 @@ public struct ShipliftRequestContext: RequestContext {
 
     func admin() throws(Problem) -> Principal {
         let principal = try authenticated()
-        guard principal.isAdmin else { throw Problem.forbidden("this needs a token with the role admin; this one is \(principal.grant.role)") }
+        guard principal.isAdmin else { throw Problem.forbidden("this needs the role admin; the caller is \(principal.grant.role)") }
         return principal
     }
 }

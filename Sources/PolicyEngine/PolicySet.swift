@@ -10,7 +10,9 @@ public struct PolicySet: Sendable {
     public let signers: [String: TrustedSigner]
     /// Services outside that may be asked, by name. No other is.
     public let checks: [String: CheckEndpoint]
-    /// The files that signers name, by their paths; those that are missing are not here.
+    /// Whose tokens count, and for what.
+    public let identities: Identities
+    /// The files that signers and issuers name, by their paths; those that are missing are not here.
     public let trustMaterial: [String: PolicyFile]
     public let policies: [Policy]
     /// Test cases; they decide nothing.
@@ -29,6 +31,7 @@ public struct PolicySet: Sendable {
         groups = Dictionary(loading.environments.groups.map { ($0.name, $0) }) { first, _ in first }
         signers = Dictionary(loading.environments.signers.map { ($0.name, $0) }) { first, _ in first }
         checks = Dictionary(loading.environments.checks.map { ($0.name, $0) }) { first, _ in first }
+        identities = loading.identities
         policies = loading.policies
         cases = loading.cases
         self.files = files

@@ -125,6 +125,7 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         do throws(PolicyLoadError) {
             loaded = try PolicySet(files: edition.files, commit: edition.commit?.id)
             _ = try TrustedSigners(loaded)
+            try IssuerKeyring.check(loaded)
         } catch {
             return try await refuse(edition.revision, edition.commit, error.diagnostics, by: actor)
         }
@@ -191,7 +192,7 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         }
         return try AuditEntry(
             id: environs.newID(), time: environs.now(),
-            actor: AuditActor(id: actor.description, authentication: actor == .service ? .service : .token), action: action, outcome: outcome,
+            actor: AuditActor(id: actor.description, authentication: actor.usualAuthentication), action: action, outcome: outcome,
             policyVersion: version, reason: reason, details: details)
     }
 

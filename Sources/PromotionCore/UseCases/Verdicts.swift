@@ -49,8 +49,8 @@ public struct Verdicts: Sendable {
         let updated: Promotion
         do {
             let acts = Acts(environs)
-            let audit = try acts.judged(found, verdict, by: principal.subject, requestID: requestID)
-            let revival = try acts.retried(found, by: principal.subject, authentication: .token, requestID: requestID)
+            let audit = try acts.judged(found, verdict, by: principal, requestID: requestID)
+            let revival = try acts.retried(found, by: principal.subject, authentication: principal.authentication, requestID: requestID)
             do { updated = try await statements.record(verdict, audit: audit, revival: revival) } catch { throw PromotionRequestError.store(error) }
         } catch let error as PromotionRequestError { throw error } catch { throw .store(.auditUnavailable("\(error)")) }
         // Stored: a hint that gets lost costs a second, not the verdict.
