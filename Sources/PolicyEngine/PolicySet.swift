@@ -18,6 +18,8 @@ public struct PolicySet: Sendable {
     /// Test cases; they decide nothing.
     public let cases: [PolicyCase]
     public let files: [PolicyFile]
+    /// `NAME <ADDRESS>` of the commit that the files come from; `nil` where they come from none.
+    public private(set) var author: String?
 
     /// Reads and checks a folder's files. All mistakes are reported together.
     public init(files: [PolicyFile], commit: String?) throws(PolicyLoadError) {
@@ -35,6 +37,13 @@ public struct PolicySet: Sendable {
         policies = loading.policies
         cases = loading.cases
         self.files = files
+    }
+
+    /// The same set, as somebody's commit has it.
+    public func written(by author: String?) -> PolicySet {
+        var set = self
+        set.author = author
+        return set
     }
 
     public func environment(named name: EnvironmentName) -> EnvironmentDefinition? { environments.first { $0.name == name } }

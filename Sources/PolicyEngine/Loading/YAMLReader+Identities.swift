@@ -141,6 +141,9 @@ extension YAMLReader {
         checkIdentifies(claims, issuer, claimsNode)
         var permissions: [Permission] = []
         for item in grantsNode.mapping == nil ? list(grantsNode, "grants") : [grantsNode] { if let found = permission(item) { permissions.append(found) } }
+        if issuer.preset != .generic, permissions.contains(where: { !$0.verbs.isDisjoint(with: [.approve, .override]) }) {
+            report(grantsNode, "rule '\(name)' lets a pipeline approve or override, and that needs a person", "grant it to people, who log in by another issuer")
+        }
         return IdentityRule(name: name, source: SourceLocation(file: file, line: node.mark?.line ?? 1), issuer: issuerName, claims: claims, permissions: permissions)
     }
 

@@ -123,7 +123,7 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         guard let edition else { return }
         let loaded: PolicySet
         do throws(PolicyLoadError) {
-            loaded = try PolicySet(files: edition.files, commit: edition.commit?.id)
+            loaded = try PolicySet(files: edition.files, commit: edition.commit?.id).written(by: edition.commit?.author)
             _ = try TrustedSigners(loaded)
             try IssuerKeyring.check(loaded)
         } catch {
@@ -147,7 +147,7 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         isRecalled = true
         guard let stored else { return }
         do throws(PolicyLoadError) {
-            inForce = (try PolicySet(files: stored.files, commit: stored.commit?.id), stored.commit, stored.since)
+            inForce = (try PolicySet(files: stored.files, commit: stored.commit?.id).written(by: stored.commit?.author), stored.commit, stored.since)
         } catch { notice(.unreadable(error)) }
     }
 
