@@ -1,6 +1,6 @@
 import Crypto
 import CryptoExtras
-import Foundation
+public import Foundation
 import Synchronization
 
 /// A key that an issuer signs with: RSA of 2,048 bits, or P-256.
