@@ -16,7 +16,9 @@ public struct ShipliftRequestContext: RequestContext {
 
     public init(source: Source) {
         coreContext = .init(source: source)
-        requestID = PromotionCore.RequestID(UUID())
+        // Foundation's UUID() opens /dev/urandom for each.
+        var random = SystemRandomNumberGenerator()
+        requestID = PromotionCore.RequestID(UUID.version7(at: Date(), random: &random))
         isFromLoopback = source.channel.remoteAddress?.isLoopback ?? false
         remoteAddress = source.channel.remoteAddress?.ipAddress ?? "unknown"
     }

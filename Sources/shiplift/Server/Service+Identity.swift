@@ -10,6 +10,7 @@ import Worker
 
 /// What says who is who: made once, with the rest of the service.
 struct IdentityParts {
+    let remembered: RememberedTokens
     let tokens: Tokens
     let journal: AuthenticationJournal
     let authentication: Authentication
@@ -17,7 +18,8 @@ struct IdentityParts {
     let browsers: BrowserAccess?
 
     init(pool: PostgresPool, http: HTTPClient, trail: any AuditTrail, policies: any PolicySource, origin: String?, environs: Environs) {
-        tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: environs)
+        remembered = RememberedTokens(PostgresTokenStore(pool: pool))
+        tokens = Tokens(store: remembered, environs: environs)
         journal = AuthenticationJournal(trail: trail, environs: environs)
         let documents = HTTPIssuerDocuments(http: http)
         let keyring = IssuerKeyring(documents: documents, now: environs.now)
