@@ -94,12 +94,13 @@ struct PeopleGateTests {
     /// The same person by a token, by a session, by a pipeline's token that was declared to be theirs.
     private static let owned = [
         GateExample(
-            two, "approvals: [user:alice, { by: { id: \"user:alice-2\", owner: \"user:alice\" } }]", .wait, "1 of 2 approvals by managers"),
+            two, "approvals: [user:alice, { by: { id: \"user:alice-2\", owner: \"user:alice\" } }]", .wait, "1 of 2 approvals by managers: user:alice"),
         GateExample(
-            "approvals: { from: [managers] }", "requester: { id: \"token:1\", owner: \"user:bob\" }, approvals: [user:bob]", .wait, "user:bob is the requester"),
+            "approvals: { from: [managers] }", "requester: { id: \"token:1\", owner: \"user:bob\" }, approvals: [user:bob]", .wait,
+            "0 of 1 approvals by managers; not counted: user:bob is the requester"),
         GateExample(
             "approvals: { from: [managers, \"token:1\"] }", "requester: user:bob, approvals: [{ by: { id: \"token:1\", owner: \"user:bob\" } }]", .wait,
-            "token:1 is the requester"),
+            "0 of 1 approvals by managers, token:1; not counted: token:1 is the requester"),
         GateExample(
             "approvals: { from: [managers, \"token:1\"] }", "requester: user:bob, approvals: [{ by: { id: \"token:1\", owner: \"user:eve\" } }]", .allow,
             "approved by token:1"),
@@ -115,11 +116,11 @@ struct PeopleGateTests {
     private static let notTheAuthor = "approvals: { from: [managers], author: excluded }"
     private static let authors = [
         GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(", email: bob@example.test"))]", .allow, "approved by oidc:9"),
-        GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(", email: ada@EXAMPLE.test"))]", .wait, "oidc:9 wrote the policy"),
+        GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(", email: ada@EXAMPLE.test"))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 wrote the policy"),
         GateExample(
-            notTheAuthor, "\(byAda), approvals: [\(manager(", email: [bob@example.test, ada@example.test]"))]", .wait, "oidc:9 wrote the policy"),
-        GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(""))]", .wait, "may have written the policy: the claim 'email' is missing"),
-        GateExample(notTheAuthor, "approvals: [\(manager(", email: bob@example.test"))]", .wait, "may have written the policy: it comes from no commit"),
+            notTheAuthor, "\(byAda), approvals: [\(manager(", email: [bob@example.test, ada@example.test]"))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 wrote the policy"),
+        GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(""))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: the claim 'email' is missing"),
+        GateExample(notTheAuthor, "approvals: [\(manager(", email: bob@example.test"))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: it comes from no commit with an author's address"),
         GateExample("approvals: { from: [managers] }", "\(byAda), approvals: [\(manager(", email: ada@example.test"))]", .allow, "approved by oidc:9"),
     ]
 

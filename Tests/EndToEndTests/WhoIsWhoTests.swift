@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Who is who, through the real service: an issuer with real keys behind a real JWKS endpoint, real registries, a real PostgreSQL.
-@Suite(.inTurn) struct IdentityTests {
+@Suite(.inTurn) struct WhoIsWhoTests {
     /// dev, test, staging of the lift, and production behind an approval.
     private struct Bench {
         let lift: Lift
