@@ -3,6 +3,7 @@
 #
 #   SHIPLIFT_URL=https://shiplift.example.com SHIPLIFT_TOKEN=… promote-with-curl.sh shop/api 1.4.2 test staging [SECONDS]
 #
+# Asked again in the same run it answers for the same promotion: a job that is repeated after an approval goes on where it was.
 # Ends with 0 when the image is there, 3 when it may not go, 4 when it failed, 5 when it waits for somebody; says why on standard output.
 set -eu
 image=$1 tag=$2 from=$3 to=$4 seconds=${5:-60}
@@ -13,7 +14,7 @@ trap 'rm -f "$answer"' EXIT
 status=$(
     printf 'header = "Authorization: Bearer %s"\n' "$SHIPLIFT_TOKEN" |
         curl --silent --show-error --max-time $((seconds + 30)) --config - --output "$answer" --write-out '%{http_code}' \
-            --header 'Content-Type: application/json' --header "Prefer: wait=$seconds" --header "Idempotency-Key: ${CI_JOB_ID:-$image-$tag-$to}" \
+            --header 'Content-Type: application/json' --header "Prefer: wait=$seconds" --header "Idempotency-Key: ${CI_PIPELINE_ID:-${GITHUB_RUN_ID:-0}}-$image-$tag-$to" \
             --data "{\"image\":\"$image\",\"tag\":\"$tag\",\"from\":\"$from\",\"to\":\"$to\"}" "$SHIPLIFT_URL/v1/promotions"
 )
 

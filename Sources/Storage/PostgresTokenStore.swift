@@ -9,7 +9,8 @@ public struct PostgresTokenStore: TokenStore {
 
     public init(pool: PostgresPool) { self.pool = pool }
 
-    private static let select: SQL = "SELECT id, name, grants, groups, hint, created_at, expires_at, revoked_at, last_used_on::timestamptz AS last_used_on, owner, previous_until FROM tokens"
+    private static let select: SQL =
+        "SELECT id, name, grants, groups, hint, created_at, expires_at, revoked_at, last_used_on::timestamptz AS last_used_on, owner, previous_until FROM tokens"
 
     public func create(_ token: TokenRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {
         try await storing {
@@ -27,7 +28,9 @@ public struct PostgresTokenStore: TokenStore {
     public func token(sha256: [UInt8]) async throws(StoreError) -> TokenRecord? {
         try await storing {
             // The hash is looked up by index: what an attacker could learn from its timing is a part of a hash, not of a secret.
-            guard let row = try await pool.query(Self.select + " WHERE secret_sha256 = \(sha256) OR (previous_sha256 = \(sha256) AND previous_until > now())").first else { return nil }
+            guard let row = try await pool.query(Self.select + " WHERE secret_sha256 = \(sha256) OR (previous_sha256 = \(sha256) AND previous_until > now())").first else {
+                return nil
+            }
             let token = try Self.decode(row)
             if token.lastUsedOn.map({ Date().timeIntervalSince($0) > 86_400 }) ?? true {
                 try await pool.execute("UPDATE tokens SET last_used_on = current_date WHERE id = \(token.id) AND last_used_on IS DISTINCT FROM current_date")

@@ -51,7 +51,8 @@ struct AccessTests {
     /// Paths that a proxy or a careless router could take for another one: none leads past authentication.
     @Test(arguments: [
         "/v1/tokens", "//v1/tokens", "/v1//tokens", "/v1/tokens/", "/%761/tokens", "/v1/%74okens", "/V1/tokens", "/v1/./tokens", "/healthz/../v1/tokens", "/healthz/..%2fv1/tokens",
-        "/healthz;/v1/tokens", "/v1/tokens;x", "/v1/tokens%00", "/v1/tokens%20", "/v1%2ftokens", "/v1/tokens?x=/healthz", "/v1\\tokens", "/auth/../v1/tokens", "/auth/methods/../../v1/tokens",
+        "/healthz;/v1/tokens", "/v1/tokens;x", "/v1/tokens%00", "/v1/tokens%20", "/v1%2ftokens", "/v1/tokens?x=/healthz", "/v1\\tokens", "/auth/../v1/tokens",
+        "/auth/methods/../../v1/tokens",
         "/v1/tokens#/healthz", "/metrics/../v1/tokens", "/./v1/tokens", "/v1/tokens/..;/tokens",
     ])
     func attackPathsAroundAuthorization(_ path: String) async throws {
@@ -105,13 +106,16 @@ struct AccessTests {
 
     // MARK: browsers
 
-    private static func session(idle: Double = 0, age: Double = 60, ended: Bool = false, groups: [String] = ["staff"]) -> (secret: SessionSecret, stored: (sha256: [UInt8], record: SessionRecord)) {
+    private static func session(idle: Double = 0, age: Double = 60, ended: Bool = false, groups: [String] = ["staff"]) -> (
+        secret: SessionSecret, stored: (sha256: [UInt8], record: SessionRecord)
+    ) {
         var random = SystemRandomNumberGenerator()
         let secret = SessionSecret(random: &random)
         let now = Date()
         let record = SessionRecord(
             id: UUID(), subject: .oidc(issuer: "https://idp.example.test", subject: "ada"), issuer: "https://idp.example.test", claims: ["groups": groups],
-            createdAt: now.addingTimeInterval(-age), lastSeenAt: now.addingTimeInterval(-idle), expiresAt: now.addingTimeInterval(-age + SignIn.lifetime), endedAt: ended ? now : nil)
+            createdAt: now.addingTimeInterval(-age), lastSeenAt: now.addingTimeInterval(-idle), expiresAt: now.addingTimeInterval(-age + SignIn.lifetime),
+            endedAt: ended ? now : nil)
         return (secret, (secret.sha256, record))
     }
 

@@ -86,7 +86,7 @@ import Testing
                 "/bin/sh", [Lift.repositoryFolder + "/examples/promote-with-curl.sh", image, "1.4.2", from, to, String(seconds)],
                 environment: [
                     "PATH": "/usr/bin:/bin", "SHIPLIFT_URL": "http://127.0.0.1:\(bench.lift.port)", "SHIPLIFT_TOKEN": try bench.issuer.token(claims),
-                    "CI_JOB_ID": "\(UUID())",
+                    "CI_PIPELINE_ID": "4711",
                 ])
         }
         let staging = try await script("dev", "staging")
@@ -99,7 +99,7 @@ import Testing
         let _: PromotionResource = try await ada.answer("POST", "/v1/promotions/\(id)/approve", VerdictBody(comment: "go"), status: 202)
         #expect(try await ada.promotion(id, wait: 20).state == "succeeded")
         let done = try await script("staging", "production")
-        #expect(done.status == .exited(0) || done.output.contains("409"), "\(done.output) \(done.errors)")
+        #expect(done.status == .exited(0) && done.output.contains("production: succeeded") && done.output.contains(id), "\(done.output) \(done.errors)")
         // Another repository's token, and an image beside the pattern.
         let other = try await script("dev", "staging", claims: Bench.pipeline.replacing("\"7\"", with: "\"8\""))
         #expect(other.status == .exited(3) && other.output.contains("no rule gives"), "\(other.output)")
@@ -199,7 +199,8 @@ import Testing
         try await second.ready(port: port)
         let admin = try Caller.admin(of: bench.lift)
         let made: TokenResource = try await admin.answer(
-            "POST", "/v1/tokens", TokenRequestBody(name: "bot", role: "scoped", grants: [GrantResource(verbs: ["promote"], images: ["shop/*"], environments: ["test"])]), status: 201)
+            "POST", "/v1/tokens", TokenRequestBody(name: "bot", role: "scoped", grants: [GrantResource(verbs: ["promote"], images: ["shop/*"], environments: ["test"])]),
+            status: 201)
         func works(_ secret: String?) async throws -> [Int] {
             var statuses: [Int] = []
             for port in [bench.lift.port, port] { statuses.append(try await Caller(port: port, secret: secret ?? "", id: "").send("GET", "/v1/whoami").status) }
@@ -286,7 +287,8 @@ import Testing
         #expect(try await LoopbackHTTP.send("GET", target.replacing("&iss=http://", with: "&iss=http://evil."), port: port, fields: [cookie]).status == 403)
         let done = try await LoopbackHTTP.send("GET", target, port: port, fields: [cookie])
         #expect(done.status == 303 && done.value("Location") == "/where", "\(done.text)")
-        let session = HeaderField("Cookie", String(try #require(done.fields.first { $0.name.lowercased() == "set-cookie" && $0.value.contains("session") }).value.prefix { $0 != ";" }))
+        let session = HeaderField(
+            "Cookie", String(try #require(done.fields.first { $0.name.lowercased() == "set-cookie" && $0.value.contains("session") }).value.prefix { $0 != ";" }))
         #expect(try await LoopbackHTTP.send("GET", target, port: port, fields: [cookie]).status == 403, "a code counts once")
         let answer = try await LoopbackHTTP.send("GET", "/v1/whoami", port: port, fields: [session])
         let who = try APIJSON.decoder().decode(WhoamiResource.self, from: Data(answer.body))
@@ -321,7 +323,9 @@ import Testing
         let file = bench.lift.folder.path("home/.config/shiplift/credentials.json")
         #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
         let who = try await run("whoami")
-        #expect(who.output.contains("(oidc:\(bench.issuer.url)#ada), by oidc") && who.output.contains("approve, override, promote: **; all environments"), "\(who.output) \(who.errors)")
+        #expect(
+            who.output.contains("(oidc:\(bench.issuer.url)#ada), by oidc") && who.output.contains("approve, override, promote: **; all environments"), "\(who.output) \(who.errors)"
+        )
         // A file that others can read is not used.
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: file)
         #expect(try await run("whoami").errors.contains("can be read by others"))

@@ -118,9 +118,14 @@ struct PeopleGateTests {
         GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(", email: bob@example.test"))]", .allow, "approved by oidc:9"),
         GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(", email: ada@EXAMPLE.test"))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 wrote the policy"),
         GateExample(
-            notTheAuthor, "\(byAda), approvals: [\(manager(", email: [bob@example.test, ada@example.test]"))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 wrote the policy"),
-        GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(""))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: the claim 'email' is missing"),
-        GateExample(notTheAuthor, "approvals: [\(manager(", email: bob@example.test"))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: it comes from no commit with an author's address"),
+            notTheAuthor, "\(byAda), approvals: [\(manager(", email: [bob@example.test, ada@example.test]"))]", .wait,
+            "0 of 1 approvals by managers; not counted: oidc:9 wrote the policy"),
+        GateExample(
+            notTheAuthor, "\(byAda), approvals: [\(manager(""))]", .wait,
+            "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: the claim 'email' is missing"),
+        GateExample(
+            notTheAuthor, "approvals: [\(manager(", email: bob@example.test"))]", .wait,
+            "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: it comes from no commit with an author's address"),
         GateExample("approvals: { from: [managers] }", "\(byAda), approvals: [\(manager(", email: ada@example.test"))]", .allow, "approved by oidc:9"),
     ]
 

@@ -150,10 +150,13 @@ struct WebTokenTests {
         }
         // The last digit of base64 holds bits that say nothing: another text for the same bytes is another token.
         let last = try #require(parts[2].last)
-        let twin = try #require("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".first { letter in
-            letter != last && Data(base64Encoded: parts[2].dropLast().replacing("-", with: "+").replacing("_", with: "/") + "\(letter)==".replacing("-", with: "+").replacing("_", with: "/"))
-                == Data(base64Encoded: parts[2].replacing("-", with: "+").replacing("_", with: "/") + "==")
-        })
+        let twin = try #require(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".first { letter in
+                letter != last
+                    && Data(
+                        base64Encoded: parts[2].dropLast().replacing("-", with: "+").replacing("_", with: "/") + "\(letter)==".replacing("-", with: "+").replacing("_", with: "/"))
+                        == Data(base64Encoded: parts[2].replacing("-", with: "+").replacing("_", with: "/") + "==")
+            })
         try expect("\(parts[0]).\(parts[1]).\(parts[2].dropLast())\(twin)", "malformed", "the signature is no base64url")
     }
 

@@ -23,7 +23,8 @@ struct TokenRoutes: Sendable {
         let days = body.expiresInDays ?? 90
         guard (1...365).contains(days) else { throw Problem.invalid("expiresInDays", "from 1 to 365") }
         let made = try await tokens.create(
-            name: body.name, grant: try grant(body), groups: try Self.groups(body), owner: try Self.owner(body), lifetime: .seconds(days * 86_400), by: admin.subject, requestID: context.requestID)
+            name: body.name, grant: try grant(body), groups: try Self.groups(body), owner: try Self.owner(body), lifetime: .seconds(days * 86_400), by: admin.subject,
+            requestID: context.requestID)
         return try .json(TokenResource(made.record, secret: made.secret.reveal()), status: .created)
     }
 

@@ -151,7 +151,8 @@ extension YAMLReader {
         var patterns: [TextPattern] = []
         for item in list(node, claim) {
             guard let pattern = pattern(item, claim) else { continue }
-            guard pattern.description.hasPrefix("regex:") ? !pattern.matches("") && !pattern.matches("/\u{1}/") : pattern.description.contains(where: { !"*?/".contains($0) }) else {
+            guard pattern.description.hasPrefix("regex:") ? !pattern.matches("") && !pattern.matches("/\u{1}/") : pattern.description.contains(where: { !"*?/".contains($0) })
+            else {
                 report(item, "'\(pattern)' takes any value of '\(claim)'", "say which, or leave the claim out")
                 continue
             }

@@ -79,7 +79,8 @@ public struct SignIn: Sendable {
             begunAt: environs.now(), returnTo: Self.isPathHere(returnTo) ? returnTo : "/")
         let challenge = Data(SHA256.hash(data: Data(attempt.verifier.utf8))).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
         address.queryItems =
-            (address.queryItems ?? []) + [
+            (address.queryItems ?? [])
+            + [
                 ("response_type", "code"), ("client_id", login.clientID), ("redirect_uri", redirect), ("scope", login.scopes.joined(separator: " ")),
                 ("state", attempt.state), ("nonce", attempt.nonce), ("code_challenge", challenge), ("code_challenge_method", "S256"),
             ].map { URLQueryItem(name: $0.0, value: $0.1) }
@@ -103,7 +104,9 @@ public struct SignIn: Sendable {
         if let named { guard named.utf8.elementsEqual(issuer.issuer.utf8) else { throw .refused("the answer is another issuer's") } }
         let claims = try await claims(code, attempt, issuer, login, policySet)
         let principal: Principal
-        do { principal = try Authentication.principal(claims.subject, claims.values, of: issuer, in: policySet, expiresAt: now.addingTimeInterval(Self.lifetime), by: .session) } catch {
+        do {
+            principal = try Authentication.principal(claims.subject, claims.values, of: issuer, in: policySet, expiresAt: now.addingTimeInterval(Self.lifetime), by: .session)
+        } catch {
             throw .noRights(error.description)
         }
         var random = SystemRandomNumberGenerator()

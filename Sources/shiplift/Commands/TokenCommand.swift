@@ -40,7 +40,10 @@ struct TokenCommand: AsyncParsableCommand {
 
         func run() async throws {
             let token: TokenResource = try await service.client().post(
-                "/v1/tokens", TokenRequestBody(name: name, role: role, images: grant.isEmpty ? image : nil, environments: grant.isEmpty ? environment : nil, groups: group.isEmpty ? nil : group, expiresInDays: days,
+                "/v1/tokens",
+                TokenRequestBody(
+                    name: name, role: role, images: grant.isEmpty ? image : nil, environments: grant.isEmpty ? environment : nil, groups: group.isEmpty ? nil : group,
+                    expiresInDays: days,
                     grants: grant.isEmpty ? nil : try grant.map(Self.grant), owner: owner))
             if service.isJSON { return try Output.json(token) }
             Output.line(token.secret ?? "")

@@ -121,7 +121,10 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting), identity.duty(logger), forgetting(identity.remembered, database)]
+        let duties =
+            duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [
+                attestingDuty(attesting), identity.duty(logger), forgetting(identity.remembered, database),
+            ]
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
