@@ -26,6 +26,7 @@ struct Shiplift: AsyncParsableCommand {
             EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Search.self, Images.self, Tags.self, Where.self, ListState.self, History.self, Difference.self,
             DriftCommand.self, RollbackCommand.self,
             Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, TokenCommand.self,
+            LoginCommand.self, LogoutCommand.self, WhoamiCommand.self,
         ])
 
     /// Parses, runs, and turns errors into the documented exit status.

@@ -93,6 +93,10 @@ public struct PromotionFacts: Sendable, Hashable, Codable {
     public var override: OverrideFact?
     /// Set where the image goes back to a state that it had; `from` is then the step by whose rules that is decided.
     public var rollback: RollbackFact?
+    /// Everybody's, the oldest first; decisions that were stored before there could be several have only the one.
+    public var overrides: [OverrideFact]?
+    /// `NAME <ADDRESS>` of the commit that the policy comes from, as the commit says; `nil` where it comes from none.
+    public var policyAuthor: String?
 
     public init(
         image: ImageName, from: EnvironmentName, to: EnvironmentName, digest: Digest, tag: Tag?, requestedTargetTags: [Tag], requester: String,
