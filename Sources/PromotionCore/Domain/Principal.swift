@@ -178,7 +178,9 @@ public struct TokenRecord: Sendable, Hashable {
 extension Principal {
     /// Whether this caller may have an environment's registries looked at.
     public func mayScan(_ environment: EnvironmentName) -> Bool {
-        if case .promoter(_, let environments) = grant { return environments.isEmpty || environments.contains(environment) }
-        return isAdmin
+        grant.permissions.contains { permission in
+            permission.verbs.contains(.administer)
+                || permission.verbs.contains(.promote) && (permission.environments.isEmpty || permission.environments.contains(environment))
+        }
     }
 }

@@ -34,8 +34,8 @@ public struct InventoryScanning: Sendable {
     public func request(
         _ environment: EnvironmentName, by principal: Principal, requestID: RequestID
     ) async throws(PromotionRequestError) -> InventoryScan {
-        guard principal.isAdmin || principal.mayScan(environment) else {
-            throw .notPermitted("this token may not ask for a scan of \(environment): the roles promoter (of that environment) and admin may")
+        guard principal.mayScan(environment) else {
+            throw .notPermitted("only who may promote into \(environment) may ask for a scan of it")
         }
         let policySet: PolicySet
         do { policySet = try await policies.current() } catch { throw .failure(error) }
@@ -44,7 +44,7 @@ public struct InventoryScanning: Sendable {
         }
         let audit: AuditEntry
         do {
-            audit = try InventoryActs(environs).scanRequested(environment, by: principal.subject, authentication: .token, requestID: requestID)
+            audit = try InventoryActs(environs).scanRequested(environment, by: principal.subject, authentication: principal.authentication, requestID: requestID)
         } catch { throw .store(.auditUnavailable("\(error)")) }
         do { return try await store.request(environs.newID(), of: environment, by: principal.subject, audit: audit) } catch { throw .store(error) }
     }

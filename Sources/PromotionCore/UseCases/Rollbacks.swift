@@ -116,7 +116,7 @@ public struct Rollbacks: Sendable {
         let written = try await stored { () async throws(StoreError) in try await store.promotion(drift.promotion) }
         let group = try await group(
             drift.image, drift.expected, [drift.tag], state: drift.detectedAt, step: written?.step, restores: true, environment, policySet)
-        let shiplift = Principal(subject: .service, name: "shiplift", grant: .admin)
+        let shiplift = Principal(subject: .service, name: "shiplift", grant: .admin, authentication: .service)
         let request = Request(
             environment: drift.environment, image: drift.image, tags: [drift.tag], goal: .digest(drift.expected),
             reason: "drift: \(drift.tag) in \(drift.target.registry) \(drift.found.map { "names \($0)" } ?? "is gone")")
@@ -168,7 +168,7 @@ public struct Rollbacks: Sendable {
         var source: EnvironmentName?
         do throws(PromotionRequestError) {
             guard principal.mayPromote(first.image, to: environment.name) else {
-                throw .notPermitted("this token may not bring \(first.image) into \(environment.name)")
+                throw .notPermitted("you may not bring \(first.image) into \(environment.name)")
             }
             let group = try await group(
                 first.image, first.digest, names, state: first.state, step: tags.compactMap(\.step).first, restores: false, environment, policySet)
@@ -225,7 +225,7 @@ public struct Rollbacks: Sendable {
         guard depth.available < queueLimit else { throw .queueFull(depth: depth.available, limit: queueLimit) }
         let audit: AuditEntry
         do {
-            audit = try Acts(environs).requested(promotion, by: principal.subject, authentication: principal.subject == .service ? .service : .token)
+            audit = try Acts(environs).requested(promotion, by: principal)
         } catch { throw .store(.auditUnavailable("\(error)")) }
         let fields = [promotion.image.description, promotion.to.description, promotion.digest.description, promotion.reason ?? ""]
         let fingerprint = Array(SHA256.hash(data: Data((fields + promotion.requestedTags.map(\.description)).joined(separator: "\u{0}").utf8)))
