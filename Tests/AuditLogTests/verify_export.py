@@ -52,7 +52,7 @@ def check_entry(data, identity):
         raise ValueError("a text is none")
     if type(entry["schema"]) is not int or entry["schema"] != 1 or type(entry["timeMicros"]) is not int:
         raise ValueError("schema or time")
-    if entry["outcome"] not in ("success", "failure", "denied") or entry["actorAuth"] not in ("token", "service", "none"):
+    if entry["outcome"] not in ("success", "failure", "denied") or entry["actorAuth"] not in ("token", "oidc", "session", "service", "none"):
         raise ValueError("outcome or authentication")
     details, tags = entry.get("details", {"-": 0}), entry.get("tags", ["-"])
     if not (isinstance(details, dict) and details and isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags)):
