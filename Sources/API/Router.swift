@@ -14,6 +14,9 @@ public struct APIServices: Sendable {
     public var policyDesk: any PolicyDesk
     public var trail: any AuditTrail
     public var tokens: Tokens
+    public var authentication: Authentication
+    /// How people log in with browsers; `nil` where the service does not know its own address.
+    public var browsers: BrowserAccess?
     public var verdicts: Verdicts
     public var evidence: EvidencePosting
     public var eligibility: Eligibility
@@ -25,6 +28,7 @@ public struct APIServices: Sendable {
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
     public var directory: any RegistryDirectory
+    public var inventory: InventoryServices
     public var metrics: MetricsSource
 
     /// Where the metrics come from, and who may read them.
@@ -42,10 +46,11 @@ public struct APIServices: Sendable {
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, reviews: Reviews,
-        decisions: any DecisionLog,
+        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, authentication: Authentication, browsers: BrowserAccess? = nil, verdicts: Verdicts,
+        evidence: EvidencePosting, eligibility: Eligibility, reviews: Reviews, decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
-        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
+        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, inventory: InventoryServices,
+        metrics: MetricsSource
     ) {
         self.promotions = promotions
         self.store = store
@@ -55,6 +60,8 @@ public struct APIServices: Sendable {
         self.policyDesk = policyDesk
         self.trail = trail
         self.tokens = tokens
+        self.authentication = authentication
+        self.browsers = browsers
         self.verdicts = verdicts
         self.evidence = evidence
         self.eligibility = eligibility
@@ -64,7 +71,21 @@ public struct APIServices: Sendable {
         self.statementKeys = statementKeys
         self.readiness = readiness
         self.directory = directory
+        self.inventory = inventory
         self.metrics = metrics
+    }
+}
+
+/// What is where, complete: scans, questions about it, and the way back.
+public struct InventoryServices: Sendable {
+    public var scanning: InventoryScanning
+    public var queries: any InventoryQueries
+    public var rollbacks: Rollbacks
+
+    public init(scanning: InventoryScanning, queries: any InventoryQueries, rollbacks: Rollbacks) {
+        self.scanning = scanning
+        self.queries = queries
+        self.rollbacks = rollbacks
     }
 }
 
@@ -81,8 +102,10 @@ extension APIServices {
             return try Response.json(
                 HealthResource(status: isReady ? "ok" : "unavailable", checks: checks.mapValues { $0 ?? "ok" }), status: isReady ? .ok : .serviceUnavailable)
         }
-        MetricsRoute(tokens: tokens, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
-        let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
+        if let browsers { LoginRoutes(browsers: browsers).add(to: router) }
+        let access = AuthenticationMiddleware(authentication: authentication, browsers: browsers)
+        MetricsRoute(authentication: access, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
+        let v1 = router.group("v1").add(middleware: access)
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
         VerdictRoutes(verdicts: verdicts).add(to: v1)
         EvidenceRoutes(posting: evidence).add(to: v1)
@@ -92,8 +115,12 @@ extension APIServices {
         PolicyRoutes(desk: policyDesk).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
+        IdentityRoutes(browsers: browsers).add(to: v1)
         v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
         RegistryRoutes(directory: directory).add(to: v1)
+        ScanRoutes(scanning: inventory.scanning).add(to: v1)
+        InventoryRoutes(queries: inventory.queries, policies: policies).add(to: v1)
+        RollbackRoutes(rollbacks: inventory.rollbacks, promotions: promotions).add(to: v1)
         return router
     }
 }

@@ -127,6 +127,8 @@ public struct EnvironmentDefinition: Sendable, Hashable {
     public let immutableTags: [TextPattern]
     /// Whether Shiplift signs for promotions into it.
     public let attests: Bool
+    public let scan: ScanRules
+    public let drift: DriftResponse
 
     public func isImmutable(_ tag: Tag) -> Bool { immutableTags.contains { $0.matches(tag.description) } }
 }

@@ -25,6 +25,15 @@ public struct OverrideRule: Sendable, Hashable {
     public let by: [String]
     /// The names of gates of the same policy.
     public let gates: [String]
+    /// How many persons must order it.
+    public let count: Int
+    public let source: SourceLocation
+}
+
+/// Gates that do not count where an image goes back to a state that it had in the environment.
+public struct RollbackRule: Sendable, Hashable {
+    /// The names of gates of the same policy, `tag` and `target-tag` among them.
+    public let relax: [String]
     public let source: SourceLocation
 }
 
@@ -50,6 +59,7 @@ public struct Policy: Sendable {
     /// Of each name, these count where no more specific policy has a default of that name.
     public let defaults: [GateRule]
     public let overrides: OverrideRule?
+    public let rollback: RollbackRule?
     /// What goes with the image; `nil` where the policy leaves it to others.
     public let referrers: ReferrerChoice?
     /// `source` as decisions show it, made once.

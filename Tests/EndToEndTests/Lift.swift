@@ -71,7 +71,7 @@ final class Lift: Sendable {
         var environment = [
             "DATABASE_URL": databaseURL, "SHIPLIFT_DATA": folder.path("data"), "SHIPLIFT_POLICIES": folder.path("policies"),
             "SHIPLIFT_MIGRATIONS": Self.repositoryFolder + "/Migrations", "SHIPLIFT_LISTEN": "127.0.0.1:\(port)", "SHIPLIFT_LEASE_SECONDS": "3",
-            "SHIPLIFT_MAXIMUM_ATTEMPTS": "2", "SHIPLIFT_PROBE_REGISTRIES": "false",
+            "SHIPLIFT_MAXIMUM_ATTEMPTS": "2", "SHIPLIFT_PROBE_REGISTRIES": "false", "SHIPLIFT_SCAN_REGISTRIES": "false",
         ]
         environment.merge(settings) { $1 }
         environment.merge(more) { $1 }

@@ -55,7 +55,7 @@ extension YAMLReader {
     }
 
     private mutating func environment(_ node: Node, position: Int) -> EnvironmentDefinition? {
-        guard let members = members(node, of: "an environment", allowed: ["name", "registries", "tags", "attest"]) else { return nil }
+        guard let members = members(node, of: "an environment", allowed: ["name", "registries", "tags", "attest", "scan", "drift"]) else { return nil }
         guard let nameNode = members["name"], let text = string(nameNode, "name") else {
             if members["name"] == nil { report(node, "an environment has no name", "add 'name: staging'") }
             return nil
@@ -75,7 +75,8 @@ extension YAMLReader {
         }
         return EnvironmentDefinition(
             name: name, source: SourceLocation(file: file, line: nameNode.mark?.line ?? 1), position: position, registries: registries,
-            immutableTags: immutableTags(members["tags"]), attests: members["attest"].flatMap { bool($0, "attest") } ?? false)
+            immutableTags: immutableTags(members["tags"]), attests: members["attest"].flatMap { bool($0, "attest") } ?? false,
+            scan: scanRules(members["scan"]), drift: members["drift"].flatMap { choice($0, "drift", DriftResponse.self) } ?? .report)
     }
 
     private mutating func immutableTags(_ node: Node?) -> [TextPattern] {
@@ -171,7 +172,7 @@ extension YAMLReader {
         return RegistryDefinition.Proxy(url: url, credentialsEnvironment: members["credentialsEnv"].flatMap { string($0, "credentialsEnv") })
     }
 
-    private mutating func hosts(_ node: Node?) -> [String] {
+    mutating func hosts(_ node: Node?) -> [String] {
         guard let node else { return [] }
         var hosts: [String] = []
         for item in list(node, "additionalHosts") {

@@ -6,10 +6,14 @@ public import PolicyEngine
 /// API tokens. Each change is one transaction with its audit entry.
 public protocol TokenStore: Sendable {
     func create(_ token: TokenRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError)
-    /// The usable token with this hash; notes the day of its use.
+    /// The token with this hash, or whose previous secret with this hash still counts; notes the day of its use.
     func token(sha256: [UInt8]) async throws(StoreError) -> TokenRecord?
     func tokens(limit: Int) async throws(StoreError) -> [TokenRecord]
     func revoke(_ id: UUID, audit: AuditEntry) async throws(StoreError) -> TokenRecord
+    /// Gives a token another secret. The one before counts until `overlap`; one that still counted from an earlier rotation does no longer.
+    ///
+    /// - Throws: `notFound` where there is no such token, or it was revoked.
+    func rotate(_ token: TokenRecord, sha256: [UInt8], overlap: Date, audit: AuditEntry) async throws(StoreError) -> TokenRecord
 }
 
 /// An image that Shiplift has seen, and where.
@@ -94,13 +98,25 @@ public protocol Catalog: Sendable {
     func tags(image: ImageName, environment: EnvironmentName?, tag: Tag?, history: Bool, cursor: String?, limit: Int)
         async throws(StoreError) -> Page<TagPeriod>
     func artifact(_ digest: Digest) async throws(StoreError) -> ArtifactSummary?
-    /// Writes down what a tag was seen to name (`nil`: it does not exist). Equal sightings only move the time.
-    func observe(tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String)
-        async throws(StoreError)
+    /// Writes down what a tag was seen to name (`nil`: it does not exist). Equal sightings change nothing.
+    ///
+    /// - Parameter age: how long ago the look began: what was written since, by a promotion or another look, is not touched.
+    func observe(
+        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String, age: Duration
+    ) async throws(StoreError)
     /// Makes environments, registries and repositories of a policy set known to the database.
     func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError)
     /// The files of the version that was put in force last; `nil` where none ever was.
     func lastPolicy() async throws(StoreError) -> [PolicyFile]?
+}
+
+extension Catalog {
+    /// A look that has just been.
+    public func observe(
+        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String
+    ) async throws(StoreError) {
+        try await observe(tag: tag, target: target, image: image, environment: environment, digest: digest, seenBy: seenBy, age: .zero)
+    }
 }
 
 /// Which audit entries a query shows. Empty fields don't filter.

@@ -10,14 +10,25 @@ struct Acts {
     init(_ environs: Environs) { self.environs = environs }
 
     func requested(
-        _ promotion: Promotion, by actor: SubjectID, authentication: AuditActor.Authentication
+        _ promotion: Promotion, by principal: Principal
     ) throws(AuditEntryError) -> AuditEntry {
         var details: [String: JSONValue] = [:]
+        if !principal.rules.isEmpty {
+            // Which rule gave the right, and which run it was.
+            details["rules"] = .array(principal.rules.prefix(20).map { .string(AuditEntry.clip($0, to: 100)) })
+            details["claims"] = AuthenticationJournal.claims(principal)
+        }
         if !promotion.requestedTags.isEmpty {
             details["requestedTags"] = .array(promotion.requestedTags.map { .string($0.description) })
         }
+        if let rollback = promotion.rollback {
+            details["rollback"] = .object([
+                "step": .string(rollback.step.description), "restores": .bool(rollback.restores),
+                "state": .string(rollback.state.map { $0.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)) } ?? "as named"),
+            ])
+        }
         return try entry(
-            "promotion.requested", promotion, by: actor, authentication, outcome: .success, requestID: promotion.requestID,
+            "promotion.requested", promotion, by: principal.subject, principal.authentication, outcome: .success, requestID: promotion.requestID,
             reason: promotion.reason, before: nil, after: .requested, details: details)
     }
 

@@ -84,7 +84,7 @@ struct Follow {
     /// Seconds that one request may wait: a terminal wants to see progress.
     func patience(_ left: Int) -> Int { max(0, min(left, Output.isTerminal && !isJSON ? 1 : 30)) }
 
-    private func settled(_ promotion: PromotionResource, wait: Bool, until deadline: ContinuousClock.Instant) async throws -> PromotionResource {
+    func settled(_ promotion: PromotionResource, wait: Bool, until deadline: ContinuousClock.Instant) async throws -> PromotionResource {
         var current = promotion
         while wait, !current.isFinal, ContinuousClock.now < deadline {
             if !isJSON { Output.progress(current) }

@@ -88,9 +88,9 @@ struct ShipliftService {
         let catalog = PostgresCatalog(pool: pool)
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
         try await policies.look()
-        let remembered = RememberedTokens(PostgresTokenStore(pool: pool))
-        let tokens = Tokens(store: remembered, environs: Self.environs)
-        try await makeFirstToken(tokens)
+        let identity = IdentityParts(
+            pool: pool, http: http, trail: trail, policies: policies, origin: configuration.publicOrigin, environs: Self.environs)
+        try await makeFirstToken(identity.tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
         let profiles = RegistryProfiles(
             sites: core.registries.sites, store: PostgresRegistryProfiles(pool: hintPool), policies: policies, trail: trail,
@@ -98,10 +98,10 @@ struct ShipliftService {
         do { try await profiles.refresh() } catch { logger.warning("registries' profiles can't be read yet", metadata: ["error": "\(error)"]) }
         let metrics = ServiceMetrics(
             registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, desk: policies, directory: profiles,
-            pools: [("service", pool), ("hints", hintPool)])
+            pools: [("service", pool), ("hints", hintPool)], inventory: core.inventory)
         let services = APIServices(
             promotions: core.promotions, store: core.measured, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
-            trail: trail, tokens: tokens,
+            trail: trail, tokens: identity.tokens, authentication: identity.authentication, browsers: identity.browsers,
             verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
@@ -112,6 +112,7 @@ struct ShipliftService {
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
+            inventory: InventoryServices(scanning: core.scanning, queries: core.inventory, rollbacks: core.rollbacks),
             metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
         let application = Application(
             router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
@@ -124,7 +125,10 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting), forgetting(remembered, database)]
+        let duties =
+            duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [
+                attestingDuty(attesting), identity.duty(logger), forgetting(identity.remembered, database),
+            ] + inventoryDuties(core, policies)
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -171,7 +175,7 @@ struct ShipliftService {
         for pool in pools { await pool.shutdown() }
     }
 
-    private struct Core {
+    struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
         /// The same store, with what ends counted.
@@ -184,6 +188,9 @@ struct ShipliftService {
         let transfer: any ImageTransfer
         let statementCarrier: RegistryStatementCarrier
         let referrers: ReferrersKnowledge
+        let inventory: PostgresInventory
+        let scanning: InventoryScanning
+        let rollbacks: Rollbacks
         let worker: PromotionWorker
     }
 
@@ -215,6 +222,8 @@ struct ShipliftService {
             store: measured, queue: queue, registries: registries, transfer: transfer, memory: facts, checks: checks, policies: policies, environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
+        let inventory = PostgresInventory(pool: pool)
+        let survey = LiveRegistrySurvey(sites: sites, memory: memory, content: content, logger: logger)
         var settings = WorkerSettings()
         settings.concurrency = configuration.concurrency
         settings.lease = .seconds(configuration.leaseSeconds)
@@ -223,7 +232,12 @@ struct ShipliftService {
         return Core(
             promotions: promotions, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
             registries: registries, transfer: transfer,
-            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers,
+            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers, inventory: inventory,
+            scanning: InventoryScanning(
+                store: inventory, survey: survey, policies: policies, environs: Self.environs, lease: .seconds(configuration.leaseSeconds)),
+            rollbacks: Rollbacks(
+                states: inventory, store: measured, queue: queue, registries: registries, memory: facts, checks: checks, policies: policies,
+                environs: Self.environs, queueLimit: configuration.queueLimit),
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 

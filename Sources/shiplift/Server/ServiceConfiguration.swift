@@ -30,6 +30,10 @@ struct ServiceConfiguration {
     var evidenceSeconds = 300.0
     /// Whether registries are probed without being asked to, when they join and when their profiles are old.
     var probesRegistries = true
+    /// Whether environments are scanned without being asked to, as often as their files say.
+    var scansRegistries = true
+    /// The address at which people open Shiplift, without a path; `nil` switches logging in with a browser off.
+    var publicOrigin: String?
     /// Who reads the metrics without a token.
     var metricsAccess = MetricsAccess.loopback
     var logLevel = Logger.Level.info
@@ -45,8 +49,8 @@ struct ServiceConfiguration {
     static let names =
         [
             "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
-            "queue_limit", "evidence_seconds", "probe_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
-            "signing_key",
+            "queue_limit", "evidence_seconds", "probe_registries", "scan_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
+            "signing_key", "public_url",
         ] + PolicyGitConfiguration.names
 
     /// - Parameter flags: settings from the command line, by name.
@@ -74,16 +78,15 @@ struct ServiceConfiguration {
         maximumAttempts = Int(try Self.number(value("maximum_attempts"), "maximum_attempts", 1...100) ?? Double(maximumAttempts))
         queueLimit = Int(try Self.number(value("queue_limit"), "queue_limit", 1...10_000_000) ?? Double(queueLimit))
         evidenceSeconds = try Self.number(value("evidence_seconds"), "evidence_seconds", 1...86_400) ?? evidenceSeconds
-        if let text = value("probe_registries") {
-            guard let isOn = Bool(text) else { throw ConfigurationError(description: "probe_registries '\(text)' is neither true nor false") }
-            probesRegistries = isOn
-        }
+        probesRegistries = try Self.flag(value("probe_registries"), "probe_registries") ?? probesRegistries
+        scansRegistries = try Self.flag(value("scan_registries"), "scan_registries") ?? scansRegistries
         if let text = value("metrics_access") {
             guard let access = MetricsAccess(rawValue: text) else {
                 throw ConfigurationError(description: "metrics_access '\(text)' is none of: \(MetricsAccess.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             metricsAccess = access
         }
+        publicOrigin = try value("public_url").map(Self.origin)
         if let level = value("log_level") {
             guard let parsed = Logger.Level(rawValue: level) else {
                 throw ConfigurationError(description: "log_level '\(level)' is none of: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -96,6 +99,16 @@ struct ServiceConfiguration {
         guard !logOrigin.isEmpty, !logOrigin.contains(where: { $0.isWhitespace || $0 == "+" }) else {
             throw ConfigurationError(description: "log_origin must be a name without spaces and '+'")
         }
+    }
+
+    /// `https://HOST[:PORT]`, as browsers spell an origin; http for this machine alone.
+    private static func origin(_ text: String) throws -> String {
+        guard let parts = URLComponents(string: text), let scheme = parts.scheme?.lowercased(), let host = parts.host?.lowercased(), !host.isEmpty, parts.user == nil,
+            parts.path.isEmpty || parts.path == "/", parts.query == nil, parts.fragment == nil,
+            scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "[::1]", "::1"].contains(host))
+        else { throw ConfigurationError(description: "public_url '\(text)' is no https://HOST or https://HOST:PORT") }
+        let port = parts.port.map { $0 == (scheme == "https" ? 443 : 80) ? "" : ":\($0)" } ?? ""
+        return "\(scheme)://\(host)\(port)"
     }
 
     private static func read(_ path: String) throws -> [String: String] {
@@ -121,6 +134,12 @@ struct ServiceConfiguration {
         }
         let host = String(text[..<colon]).trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
         return (host.isEmpty ? "0.0.0.0" : host, port)
+    }
+
+    private static func flag(_ text: String?, _ name: String) throws -> Bool? {
+        guard let text else { return nil }
+        guard let isOn = Bool(text) else { throw ConfigurationError(description: "\(name) '\(text)' is neither true nor false") }
+        return isOn
     }
 
     static func number(_ text: String?, _ name: String, _ range: ClosedRange<Double>) throws -> Double? {

@@ -15,6 +15,7 @@ struct ServiceMetrics: Sendable {
     let desk: any PolicyDesk
     let directory: any RegistryDirectory
     let pools: [(name: String, pool: PostgresPool)]
+    let inventory: any InventoryQueries
 
     /// The longest that a scrape waits for the database.
     private static let patience = Duration.seconds(3)
@@ -44,6 +45,7 @@ struct ServiceMetrics: Sendable {
         "shiplift_policy_reachable": "Whether the place that policies come from could be read at the last look.",
         "shiplift_audit_unsequenced": "Audit entries that have no place in the log yet.",
         "shiplift_audit_lag_seconds": "Age of the oldest of these.",
+        "shiplift_drifts_open": "Tags that no longer name what Shiplift made them name, by environment.",
         "shiplift_pool_connections": "Connections to PostgreSQL, by pool and state.",
         "shiplift_pool_waiting": "Work that waits for a connection.",
         "shiplift_up_database": "Whether the database answered when the metrics were read.",
@@ -71,6 +73,9 @@ struct ServiceMetrics: Sendable {
             let backlog = try await trail.backlog()
             gauge("shiplift_audit_unsequenced", Double(backlog.entries))
             gauge("shiplift_audit_lag_seconds", backlog.oldestSeconds)
+            for (environment, count) in try await inventory.openDrifts() {
+                gauge("shiplift_drifts_open", Double(count), [("environment", environment.description)])
+            }
         } catch { isUp = false }
         gauge("shiplift_up_database", isUp ? 1 : 0)
         for (name, pool) in pools {
