@@ -11,11 +11,18 @@ public struct ShipliftRequestContext: RequestContext {
     public var principal: Principal?
     /// Whether the connection comes from this machine.
     let isFromLoopback: Bool
+    /// Who asks: the connection's other end, or whom a trusted proxy names.
+    public internal(set) var client: ClientInformation
+    /// The connection, or the stream of one.
+    let channel: any Channel
 
     public init(source: Source) {
         coreContext = .init(source: source)
         requestID = PromotionCore.RequestID(UUID())
-        isFromLoopback = source.channel.remoteAddress?.isLoopback ?? false
+        let remote = source.channel.remoteAddress
+        isFromLoopback = remote?.isLoopback ?? false
+        client = ClientInformation(address: remote?.ipAddress.flatMap { InternetAddress(parsing: $0) })
+        channel = source.channel
     }
 
     /// Largest body of any route, in bytes.
