@@ -67,7 +67,9 @@ let package = Package(
         .target(name: "PolicyImport", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
         .target(name: "AuditLog", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Trust", dependencies: ["OCI", crypto, cryptoExtras, certificates, asn1], swiftSettings: strict),
-        .target(name: "PromotionCore", dependencies: ["PolicyEngine", "Trust", "AuditLog", "OCI", crypto], swiftSettings: strict),
+        // What two versions of an image differ in.
+        .target(name: "Comparison", dependencies: ["PolicyEngine", "OCI"], swiftSettings: strict),
+        .target(name: "PromotionCore", dependencies: ["PolicyEngine", "Trust", "AuditLog", "Comparison", "OCI", crypto], swiftSettings: strict),
 
         // Policies from git.
         .target(
@@ -88,7 +90,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, logging,
+                "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "Comparison", "OCI", hummingbird, logging,
                 .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "NIOCore", package: "swift-nio"),
             ], swiftSettings: strict),
         .target(
@@ -97,7 +99,8 @@ let package = Package(
         .executableTarget(
             name: "shiplift",
             dependencies: [
-                "API", "APIModel", "AuditLog", "Exposition", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "PolicyImport", "Postgres", "PromotionCore", "Registry",
+                "API", "APIModel", "AuditLog", "Comparison", "Exposition", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "PolicyImport", "Postgres", "PromotionCore",
+                "Registry",
                 "Storage", "Transfer", "Trust", "Worker", hummingbird, hummingbirdCore, hummingbirdHTTP2, nioSSL, certificates, asn1, logging, metrics, lifecycle, crypto, yams,
                 .product(name: "CoreMetrics", package: "swift-metrics"), .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -105,6 +108,8 @@ let package = Package(
 
         // How long a decision takes: make bench-policy.
         .executableTarget(name: "policy-benchmark", dependencies: ["PolicyEngine", "OCI"], path: "Benchmarks/Policy", swiftSettings: strict),
+        // The yardstick of make bench-api.
+        .executableTarget(name: "bare-route", dependencies: [hummingbird], path: "Benchmarks/BareRoute", swiftSettings: strict),
 
         // Tests: one target a module without I/O; then those on real servers.
         .target(name: "TestSupport", dependencies: ["OCI", crypto], path: "Tests/TestSupport", swiftSettings: strict),
@@ -115,6 +120,7 @@ let package = Package(
         .testTarget(name: "TransferTests", dependencies: ["Transfer", "Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
         .testTarget(name: "PolicyImportTests", dependencies: ["PolicyImport", "PolicyEngine"], exclude: ["Fixtures"], swiftSettings: strict),
+        .testTarget(name: "ComparisonTests", dependencies: ["Comparison", "PolicyEngine", "OCI"], swiftSettings: strict),
         .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
         .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "Trust", "AuditLog", "OCI"], swiftSettings: strict),

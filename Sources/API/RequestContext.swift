@@ -18,7 +18,9 @@ public struct ShipliftRequestContext: RequestContext {
 
     public init(source: Source) {
         coreContext = .init(source: source)
-        requestID = PromotionCore.RequestID(UUID())
+        // Foundation's UUID() opens /dev/urandom for each.
+        var random = SystemRandomNumberGenerator()
+        requestID = PromotionCore.RequestID(UUID.version7(at: Date(), random: &random))
         let remote = source.channel.remoteAddress
         isFromLoopback = remote?.isLoopback ?? false
         client = ClientInformation(address: remote?.ipAddress.flatMap { InternetAddress(parsing: $0) })

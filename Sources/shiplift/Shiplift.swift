@@ -24,7 +24,7 @@ struct Shiplift: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self, ListVerdicts.self,
-            EvidenceCommand.self, ScanCommand.self, Next.self, Images.self, Tags.self, Where.self,
+            EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Images.self, Tags.self, Where.self,
             Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, ImportCommand.self, TokenCommand.self, CompletionCommand.self,
         ])
 
@@ -78,8 +78,20 @@ struct WaitOptions: ParsableArguments {
     var timeout = 900
 }
 
-/// How to reach the service; shared by all commands that do.
+/// How to reach the service, and in which form its answer is shown; shared by all commands that do.
 struct ServiceOptions: ParsableArguments {
+    @OptionGroup var connection: ConnectionOptions
+
+    @Option(name: .shortAndLong, help: "text or json.")
+    var output = OutputFormat.text
+
+    var isJSON: Bool { output == .json }
+
+    func client() throws -> APIClient { try connection.client() }
+}
+
+/// How to reach the service.
+struct ConnectionOptions: ParsableArguments {
     @Option(help: "The service's address (SHIPLIFT_URL).")
     var url: String?
 
@@ -94,11 +106,6 @@ struct ServiceOptions: ParsableArguments {
 
     @Option(help: "The key to it (SHIPLIFT_CLIENT_KEY), in PEM.")
     var clientKey: String?
-
-    @Option(name: .shortAndLong, help: "text or json.")
-    var output = OutputFormat.text
-
-    var isJSON: Bool { output == .json }
 
     func client() throws -> APIClient {
         var environment = ProcessInfo.processInfo.environment

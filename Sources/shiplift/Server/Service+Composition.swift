@@ -90,7 +90,8 @@ struct ShipliftService {
         let catalog = PostgresCatalog(pool: pool)
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
         try await policies.look()
-        let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
+        let remembered = RememberedTokens(PostgresTokenStore(pool: pool))
+        let tokens = Tokens(store: remembered, environs: Self.environs)
         try await makeFirstToken(tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
         let profiles = RegistryProfiles(
@@ -98,7 +99,7 @@ struct ShipliftService {
             referrers: core.referrers, environs: Self.environs, logger: logger)
         do { try await profiles.refresh() } catch { logger.warning("registries' profiles can't be read yet", metadata: ["error": "\(error)"]) }
         let metrics = ServiceMetrics(
-            registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
+            registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, desk: policies, directory: profiles,
             pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
             promotions: core.promotions, store: core.measured, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
@@ -107,6 +108,9 @@ struct ShipliftService {
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
                 registries: core.registries, catalog: catalog, policies: policies, memory: core.facts, checks: core.checks, environs: Self.environs),
+            reviews: Reviews(
+                promotions: core.promotions, registries: core.registries, inspection: core.registries, catalog: catalog, policies: policies, memory: core.facts,
+                statements: core.statements, environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
@@ -118,7 +122,9 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting)] + (door.map { [certificateDuty($0)] } ?? [])
+        let duties =
+            duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting), forgetting(remembered, database)]
+            + (door.map { [certificateDuty($0)] } ?? [])
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -150,7 +156,10 @@ struct ShipliftService {
     private func policyAdoption(_ records: PostgresPolicyRecords) -> PolicyAdoption {
         let origin: any PolicyOrigin =
             configuration.policiesGit?.origin(dataFolder: configuration.dataFolder, proxy: configuration.proxy) ?? FolderPolicyOrigin(folder: configuration.policiesFolder)
-        return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in logger.log(notice) }
+        return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in
+            logger.log(notice)
+            notice.count()
+        }
     }
 
     private static func keys(_ signer: StatementSigner) -> KeysResource {
@@ -164,6 +173,14 @@ struct ShipliftService {
             for failure in try await attesting.attest() {
                 logger.warning("a promotion could not be signed for, will be tried again", metadata: ["reason": "\(failure.message)"])
             }
+        }
+    }
+
+    /// A token that is revoked anywhere is refused here as soon as the database says so.
+    private func forgetting(_ tokens: RememberedTokens, _ database: PostgresConfiguration) -> PeriodicDuty {
+        let listener = PostgresListener(configuration: database, channels: ["shiplift_tokens"], logger: logger)
+        return PeriodicDuty(name: "revoked tokens", every: .seconds(1), logger: logger) {
+            for await _ in listener.wakeUps() { tokens.forget() }
         }
     }
 
@@ -239,6 +256,7 @@ struct ShipliftService {
             configuration.probesRegistries
             ? PeriodicDuty(name: "registry probes", every: .seconds(2), logger: logger) { try await profiles.probeWhatIsDue() } : nil
         return [watch, probing].compactMap(\.self) + [
+            PeriodicDuty(name: "announcements of work", every: .seconds(1), logger: logger) { try await queue.sendAnnouncements() },
             PeriodicDuty(name: "registry profiles", every: .seconds(5), logger: logger) { try await profiles.refresh() },
             PeriodicDuty(name: "policy reload", every: .seconds(configuration.policiesGit?.seconds ?? 1), logger: logger) { try await policies.look() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },

@@ -50,7 +50,7 @@ import Yams
         "listImages": "images", "listTags": "tags", "getArtifact": "where", "listEnvironments": "environments", "listRegistries": "registry list",
         "probeRegistry": "registry probe", "getPolicies": "policy status", "refreshPolicies": "policy refresh", "listAudit": "audit list", "getKeys": "keys",
         "getCheckpoint": "audit checkpoint", "verifyAudit": "audit verify", "exportAudit": "audit export", "createToken": "token create", "listTokens": "token list",
-        "revokeToken": "token revoke",
+        "revokeToken": "token revoke", "reviewPromotion": "review", "reviewCandidate": "review",
     ]
     /// For machines alone.
     private static let withoutCommand: Set = ["metrics"]
