@@ -68,7 +68,8 @@ struct OverrideCommand: AsyncParsableCommand {
 /// `shiplift verdicts`
 struct ListVerdicts: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verdicts", abstract: "Lists what people said to a promotion, the oldest first.", discussion: "Example:\n  shiplift verdicts 0192f0c1-2345-7abc-8def-0123456789ab")
+        commandName: "verdicts", abstract: "Lists what people said to a promotion, the oldest first.",
+        discussion: "Example:\n  shiplift verdicts 0192f0c1-2345-7abc-8def-0123456789ab")
     @Argument(help: "The promotion's id.")
     var id: String
     @OptionGroup var service: ServiceOptions
