@@ -15,6 +15,8 @@ public struct ShipliftRequestContext: RequestContext {
     public internal(set) var client: ClientInformation
     /// The connection, or the stream of one.
     let channel: any Channel
+    /// The caller's address; `unknown` where it can't be known.
+    var remoteAddress: String { client.address?.description ?? "unknown" }
 
     public init(source: Source) {
         coreContext = .init(source: source)
@@ -38,7 +40,7 @@ public struct ShipliftRequestContext: RequestContext {
 
     func admin() throws(Problem) -> Principal {
         let principal = try authenticated()
-        guard principal.isAdmin else { throw Problem.forbidden("this needs a token with the role admin; this one is \(principal.grant.role)") }
+        guard principal.isAdmin else { throw Problem.forbidden("this needs the role admin; the caller is \(principal.grant.role)") }
         return principal
     }
 }

@@ -176,7 +176,7 @@ extension YAMLReader {
             url: url, credentialsEnvironment: members["credentialsEnv"].flatMap { string($0, "credentialsEnv") }, noProxy: direct)
     }
 
-    private mutating func hosts(_ node: Node?) -> [String] {
+    mutating func hosts(_ node: Node?) -> [String] {
         guard let node else { return [] }
         var hosts: [String] = []
         for item in list(node, "additionalHosts") {

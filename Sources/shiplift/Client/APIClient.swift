@@ -21,15 +21,18 @@ struct APIClient: Sendable {
     private static let maximumBytes = 64 << 20
     private let base: HTTPURL
     private let token: Secret
+    private let isAnonymous: Bool
     private let http: HTTPClient
     private let connection: ConnectionSettings
 
     /// - Parameters:
     ///   - url: the service's address; `SHIPLIFT_URL`, else http://127.0.0.1:8080.
-    ///   - tls: whose certificates are trusted beside the system's, and which is shown.
+    ///   - tls: whose certificates are trusted beside the system's, and which is shown; where it is not given, as the environment says.
     ///   - token: the bearer token; `SHIPLIFT_TOKEN`, else the file that `SHIPLIFT_TOKEN_FILE` names.
-    init(url: String?, tls: TLSSettings = TLSSettings(), token: String?, environment: [String: String]) throws {
-        let address = url ?? environment["SHIPLIFT_URL"] ?? "http://127.0.0.1:8080"
+    ///   - isAnonymous: whether nobody is to be recognised: no token is sent.
+    init(url: String?, tls given: TLSSettings? = nil, token: String?, environment: [String: String], isAnonymous: Bool = false) throws {
+        self.isAnonymous = isAnonymous
+        let address = Self.address(url, environment)
         do { base = try HTTPURL(parsing: address) } catch { throw ClientError.notConfigured("'\(address)' is no URL: \(error)") }
         var secret = token ?? environment["SHIPLIFT_TOKEN"]
         if secret == nil, let path = environment["SHIPLIFT_TOKEN_FILE"] {
@@ -37,8 +40,19 @@ struct APIClient: Sendable {
                 throw ClientError.notConfigured("the token file \(path) can't be read")
             }
         }
-        guard let secret, !secret.isEmpty else { throw ClientError.notConfigured("no token: set SHIPLIFT_TOKEN, or SHIPLIFT_TOKEN_FILE") }
+        if secret == nil, let login = try SavedLogins(environment: environment).login(at: address) {
+            guard login.expiresAt > Date() else { throw ClientError.notConfigured("the log-in at \(address) is over: run 'shiplift login' again") }
+            secret = login.token
+        }
+        guard let secret, !secret.isEmpty else {
+            throw ClientError.notConfigured("no token: run 'shiplift login', or set SHIPLIFT_TOKEN, or SHIPLIFT_TOKEN_FILE")
+        }
         self.token = Secret(secret)
+        let tls =
+            given
+            ?? TLSSettings(
+                caFile: environment["SHIPLIFT_CA_FILE"], clientCertificateFile: environment["SHIPLIFT_CLIENT_CERTIFICATE"],
+                clientKeyFile: environment["SHIPLIFT_CLIENT_KEY"])
         for file in [tls.caFile, tls.clientCertificateFile, tls.clientKeyFile].compactMap(\.self) where !FileManager.default.isReadableFile(atPath: file) {
             throw ClientError.notConfigured("the file \(file) can't be read")
         }
@@ -57,6 +71,12 @@ struct APIClient: Sendable {
     /// Where a promotion is found.
     func link(to promotion: PromotionResource) throws -> String { try address(of: "/v1/promotions/\(promotion.id)").description }
 
+    /// `--url`, else `SHIPLIFT_URL`, else this machine.
+    static func address(_ url: String?, _ environment: [String: String]) -> String {
+        let address = url ?? environment["SHIPLIFT_URL"] ?? "http://127.0.0.1:8080"
+        return address.hasSuffix("/") ? String(address.dropLast()) : address
+    }
+
     /// Sends a request and answers the body of a success.
     ///
     /// - Throws: `ProblemResource` where the service says why not, `ClientError` where it can't be reached.
@@ -67,7 +87,7 @@ struct APIClient: Sendable {
         var url = try address(of: path)
         for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
         var headers = HTTPFields()
-        try headers.append("Authorization", "Bearer \(token.reveal())")
+        if !isAnonymous { try headers.append("Authorization", "Bearer \(token.reveal())") }
         try headers.append("Accept", accept)
         if body != nil || raw != nil { try headers.append("Content-Type", "application/json") }
         for (name, value) in fields { try headers.append(name, value) }

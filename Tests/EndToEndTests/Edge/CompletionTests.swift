@@ -50,10 +50,10 @@ import Yams
         "listImages": "images", "listTags": "tags", "getArtifact": "where", "listEnvironments": "environments", "listRegistries": "registry list",
         "probeRegistry": "registry probe", "getPolicies": "policy status", "refreshPolicies": "policy refresh", "listAudit": "audit list", "getKeys": "keys",
         "getCheckpoint": "audit checkpoint", "verifyAudit": "audit verify", "exportAudit": "audit export", "createToken": "token create", "listTokens": "token list",
-        "revokeToken": "token revoke", "reviewPromotion": "review", "reviewCandidate": "review",
+        "revokeToken": "token revoke", "rotateToken": "token rotate", "whoami": "whoami", "reviewPromotion": "review", "reviewCandidate": "review",
     ]
-    /// For machines alone.
-    private static let withoutCommand: Set = ["metrics"]
+    /// For machines and browsers alone; 'shiplift login' uses the first of these.
+    private static let withoutCommand: Set = ["metrics", "listLoginMethods", "beginLogin", "finishLogin", "logout"]
 
     @Test func everyOperationHasACommand() async throws {
         let text = try String(contentsOfFile: Lift.repositoryFolder + "/openapi.yaml", encoding: .utf8)
