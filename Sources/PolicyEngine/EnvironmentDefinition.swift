@@ -96,6 +96,8 @@ public struct RegistryDefinition: Sendable, Hashable {
         public let url: String
         /// An environment variable that holds `user:password` for the proxy.
         public let credentialsEnvironment: String?
+        /// Hosts, domains (`.example.org`) and networks that are reached without it.
+        public let noProxy: [String]
     }
 
     /// Unique over all environments.

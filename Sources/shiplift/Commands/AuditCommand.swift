@@ -15,7 +15,7 @@ struct Audit: AsyncParsableCommand {
               shiplift audit --environment production --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z
               shiplift audit verify
             """,
-        subcommands: [List.self, Verify.self, Export.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Verify.self, Checkpoint.self, Export.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists entries, the newest first.")
@@ -89,6 +89,18 @@ struct Audit: AsyncParsableCommand {
                 Output.line("THE AUDIT LOG WAS CHANGED: \(result.finding ?? "")")
             }
             if !result.intact { throw ExitStatus.failed }
+        }
+    }
+
+    struct Checkpoint: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Prints the newest signed checkpoint, to be kept elsewhere: it shows any later rewrite of what it covers.",
+            discussion: "Example:\n  shiplift audit checkpoint >> kept-elsewhere.txt")
+        @OptionGroup var service: ServiceOptions
+
+        func run() async throws {
+            let note = String(decoding: try await service.client().send(.get, "/v1/audit/checkpoint"), as: UTF8.self)
+            if service.isJSON { try Output.json(["checkpoint": note]) } else { Output.line(note.hasSuffix("\n") ? String(note.dropLast()) : note) }
         }
     }
 

@@ -15,6 +15,12 @@ struct ServiceConfiguration {
     /// Holds the private PostgreSQL, the first admin token and the checkpoint key.
     var dataFolder: URL
     var policiesFolder: URL
+    /// TLS at the service's own port; nil: plain HTTP.
+    var tls: TLSListenerConfiguration?
+    /// How the service is seen from outside.
+    var front = FrontConfiguration()
+    /// The way out to registries and other services.
+    var proxy = OutgoingProxy.none
     /// A git repository in the folder's place.
     var policiesGit: PolicyGitConfiguration?
     var migrationsFolder: URL
@@ -51,7 +57,7 @@ struct ServiceConfiguration {
             "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
             "queue_limit", "evidence_seconds", "probe_registries", "scan_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
             "signing_key", "public_url",
-        ] + PolicyGitConfiguration.names
+        ] + PolicyGitConfiguration.names + TLSListenerConfiguration.names + FrontConfiguration.names + OutgoingProxy.names
 
     /// - Parameter flags: settings from the command line, by name.
     init(flags: [String: String], file: String?, environment: [String: String]) throws {
@@ -73,6 +79,9 @@ struct ServiceConfiguration {
         databaseURL = value("database_url")
         databaseOwnerURL = value("database_owner_url")
         if let listen = value("listen") { (host, port) = try Self.address(listen) }
+        tls = try TLSListenerConfiguration(value)
+        front = try FrontConfiguration(value)
+        proxy = try OutgoingProxy(value, environment: environment)
         leaseSeconds = try Self.number(value("lease_seconds"), "lease_seconds", 1...3600) ?? leaseSeconds
         concurrency = Int(try Self.number(value("concurrency"), "concurrency", 1...256) ?? Double(concurrency))
         maximumAttempts = Int(try Self.number(value("maximum_attempts"), "maximum_attempts", 1...100) ?? Double(maximumAttempts))
