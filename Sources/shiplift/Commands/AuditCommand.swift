@@ -94,6 +94,7 @@ struct Audit: AsyncParsableCommand {
 
     struct Checkpoint: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "checkpoint",
             abstract: "Prints the newest signed checkpoint, to be kept elsewhere: it shows any later rewrite of what it covers.",
             discussion: "Example:\n  shiplift audit checkpoint >> kept-elsewhere.txt")
         @OptionGroup var service: ServiceOptions

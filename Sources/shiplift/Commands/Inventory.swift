@@ -5,6 +5,7 @@ import Foundation
 /// `shiplift search`
 struct Search: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "search",
         abstract: "Finds images by name, description and labels, and by what their tags name now.",
         discussion: """
             Examples:
@@ -87,6 +88,7 @@ struct ListState: AsyncParsableCommand {
 /// `shiplift history`
 struct History: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "history",
         abstract: "Shows how tags moved, the newest move first: when, from what to what, and by whom.",
         discussion: "Examples:\n  shiplift history shop/api --environment production\n  shiplift history --environment production --since 2026-11-01")
     @Argument(help: "The image; without it, all.")
