@@ -9,17 +9,21 @@ public struct ShipliftRequestContext: RequestContext {
     public var coreContext: CoreRequestContextStorage
     public var requestID: PromotionCore.RequestID
     public var principal: Principal?
+    /// The other end's address; `nil` where there is none, as on a Unix socket.
+    public var clientAddress: String?
     /// Whether the connection comes from this machine.
     let isFromLoopback: Bool
+    /// Largest body of this route, in bytes.
+    var bodyLimit = APIContract.usualBodyLimit
 
     public init(source: Source) {
         coreContext = .init(source: source)
         requestID = PromotionCore.RequestID(UUID())
-        isFromLoopback = source.channel.remoteAddress?.isLoopback ?? false
+        clientAddress = source.channel.remoteAddress?.ipAddress
+        isFromLoopback = clientAddress.map(Self.isLoopback) ?? false
     }
 
-    /// Largest body of any route, in bytes.
-    public var maxUploadSize: Int { 1 << 20 }
+    public var maxUploadSize: Int { bodyLimit }
 
     /// The caller; routes behind authentication always have one.
     func authenticated() throws(Problem) -> Principal {
@@ -32,11 +36,8 @@ public struct ShipliftRequestContext: RequestContext {
         guard principal.isAdmin else { throw Problem.forbidden("this needs a token with the role admin; this one is \(principal.grant.role)") }
         return principal
     }
-}
 
-extension SocketAddress {
-    var isLoopback: Bool {
-        guard let address = ipAddress else { return false }
+    private static func isLoopback(_ address: String) -> Bool {
         let four = address.hasPrefix("::ffff:") ? String(address.dropFirst(7)) : address
         return address == "::1" || four.hasPrefix("127.")
     }

@@ -25,6 +25,9 @@ public struct APIServices: Sendable {
     public var readiness: @Sendable () async -> [String: String?]
     public var directory: any RegistryDirectory
     public var metrics: MetricsSource
+    public var events: PromotionEvents
+    public var contract: APIContract
+    public var settings: APISettings
 
     /// Where the metrics come from, and who may read them.
     public struct MetricsSource: Sendable {
@@ -43,7 +46,8 @@ public struct APIServices: Sendable {
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
         policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
-        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
+        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource,
+        events: PromotionEvents, contract: APIContract, settings: APISettings = APISettings()
     ) {
         self.promotions = promotions
         self.store = store
@@ -62,14 +66,23 @@ public struct APIServices: Sendable {
         self.readiness = readiness
         self.directory = directory
         self.metrics = metrics
+        self.events = events
+        self.contract = contract
+        self.settings = settings
     }
 }
 
 extension APIServices {
     /// The routes of openapi.yaml.
     public func router() -> Router<ShipliftRequestContext> {
-        let router = Router(context: ShipliftRequestContext.self)
+        let limiter = settings.callerLimit.map { RateLimiter($0) }
+        let router = Router(context: ShipliftRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ProblemMiddleware())
+        if !settings.origins.isEmpty { router.add(middleware: OriginsMiddleware(origins: settings.origins)) }
+        router.add(middleware: CompressionMiddleware())
+        if let limit = settings.guessLimit { router.add(middleware: GuessLimitMiddleware(limiter: RateLimiter(limit))) }
+        router.add(middleware: ContractMiddleware(contract: contract))
+        ContractRoutes(contract: contract).add(to: router)
         // Says only that the process lives: a database that is down must not make the platform restart us.
         router.get("healthz") { _, _ in try Response.json(HealthResource(status: "ok", checks: [:])) }
         router.get("readyz") { [readiness] _, _ in
@@ -80,7 +93,9 @@ extension APIServices {
         }
         MetricsRoute(tokens: tokens, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
+        if let limiter { v1.add(middleware: CallerLimitMiddleware(limiter: limiter)) }
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
+        EventRoutes(promotions: promotions, events: events).add(to: v1)
         VerdictRoutes(verdicts: verdicts).add(to: v1)
         EvidenceRoutes(posting: evidence).add(to: v1)
         EligibilityRoutes(eligibility: eligibility, decisions: decisions).add(to: v1)
@@ -90,6 +105,13 @@ extension APIServices {
         TokenRoutes(tokens: tokens).add(to: v1)
         v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
         RegistryRoutes(directory: directory).add(to: v1)
+        addForeign(to: router, limiter)
         return router
+    }
+
+    private func addForeign(to router: Router<ShipliftRequestContext>, _ limiter: RateLimiter?) {
+        let group = router.group("api").add(middleware: ForeignCredentialsMiddleware()).add(middleware: AuthenticationMiddleware(tokens: tokens))
+        if let limiter { group.add(middleware: CallerLimitMiddleware(limiter: limiter)) }
+        ForeignRoutes(promotions: promotions, policies: policies, settings: settings).add(to: group)
     }
 }

@@ -7,7 +7,7 @@ import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
 struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk,
-    StatementStore, DecisionLog, RegistryDirectory
+    StatementStore, DecisionLog, RegistryDirectory, PromotionJournal
 {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
@@ -16,11 +16,15 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func promotion(_ id: PromotionID) async throws(StoreError) -> Promotion? { nil }
     func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion> { Page(items: [], next: nil) }
     func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] { throw .notFound }
-    func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
-    func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func cancel(
+        _ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry, whileRunning request: AuditEntry
+    ) async throws(StoreError) -> Promotion { throw .notFound }
+    func retry(_ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
     func claim(owner: UUID, limit: Int, duration: Duration) async throws(StoreError) -> [LeasedPromotion] { [] }
     func renew(_ lease: Lease, for duration: Duration, progress: CopyProgress?) async throws(StoreError) -> Bool { false }
     func giveBack(_ lease: Lease, after delay: Duration, countsAsFailure: Bool) async throws(StoreError) {}
+    func standings(of ids: [PromotionID]) async throws(StoreError) -> [PromotionStanding] { [] }
+    func moves(of id: PromotionID, after version: Int, limit: Int) async throws(StoreError) -> [PromotionMove] { [] }
     func rescue() async throws(StoreError) -> Int { 0 }
     func wakeUps() async -> AsyncStream<Void> { AsyncStream { $0.finish() } }
     func announce() async throws(StoreError) {}
@@ -67,7 +71,9 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { [] }
     func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] { [] }
     func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] { [] }
-    func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func record(
+        _ verdict: PromotionVerdict, ifVersion versions: Set<Int>?, audit: AuditEntry, revival: AuditEntry
+    ) async throws(StoreError) -> Promotion { throw .notFound }
     func record(_ evidence: PostedEvidence, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
     func record(_ scan: PostedScan, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
     func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<PostedFact> { Page(items: [], next: nil) }
@@ -115,7 +121,15 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
 }
 
 enum StubServices {
-    static func make(grant: Grant? = nil, secret: APITokenSecret? = nil, metrics: MetricsAccess = .loopback) -> APIServices {
+    /// The contract that the service ships with.
+    static let contract: APIContract = {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../openapi.yaml")
+        do { return try APIContract(yaml: String(contentsOf: file, encoding: .utf8)) } catch { preconditionFailure("openapi.yaml: \(error)") }
+    }()
+
+    static func make(
+        grant: Grant? = nil, secret: APITokenSecret? = nil, metrics: MetricsAccess = .loopback, settings: APISettings = APISettings()
+    ) -> APIServices {
         var stub = UnreachableStore()
         if let grant, let secret {
             stub.known = (
@@ -131,6 +145,7 @@ enum StubServices {
             evidence: EvidencePosting(statements: stub, queue: stub, policies: stub, environs: environs),
             eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs), decisions: stub, checkpointKeys: [],
             readiness: { ["database": "down"] }, directory: stub,
-            metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" })
+            metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" },
+            events: PromotionEvents(journal: stub, changes: PromotionChanges()), contract: contract, settings: settings)
     }
 }

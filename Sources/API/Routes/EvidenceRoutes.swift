@@ -41,7 +41,7 @@ struct EvidenceRoutes: Sendable {
         let completedAt = try RequestParsing.date(request, "completedAt")
         let buffer: ByteBuffer
         do { buffer = try await request.body.collect(upTo: ScanReport.maximumBytes) } catch {
-            throw Problem("body-too-large", status: 413, title: "The body is too large", detail: "a report has at most \(ScanReport.maximumBytes) bytes")
+            throw Problem.bodyTooLarge(ScanReport.maximumBytes)
         }
         let posted = try await posting.post(
             report: Data(buffer.readableBytesView), about: digest, image: image, scanner: scanner, completedAt: completedAt, by: principal,

@@ -24,7 +24,7 @@ struct VerdictRoutes: Sendable {
         let comment = kind == .override ? body.reason : body.comment
         guard (comment ?? "").utf8.count <= 2000, comment?.contains("\u{0}") != true else { throw Problem.invalid(field, "at most 2,000 bytes, without NUL") }
         let promotion = try await verdicts.give(
-            kind, on: try PromotionRoutes.id(context), by: principal, comment: comment, requestID: context.requestID)
+            kind, on: try PromotionRoutes.id(context), ifVersion: RequestParsing.versions(request), by: principal, comment: comment, requestID: context.requestID)
         if kind == .override {
             context.logger.critical(
                 "the gates of a promotion were overridden",

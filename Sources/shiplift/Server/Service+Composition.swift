@@ -108,9 +108,10 @@ struct ShipliftService {
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
-            metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
+            metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() },
+            events: PromotionEvents(journal: core.store, changes: core.changes), contract: try contract(), settings: configuration.api)
         let application = Application(
-            router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
+            router: services.router(), server: .http1(configuration: RequestDeadlineSettings().http1()), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
                 logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
             }, logger: logger)
@@ -123,13 +124,25 @@ struct ShipliftService {
         let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting)]
         let group = ServiceGroup(
             configuration: .init(
-                services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
+                services: duties.map { .init(service: $0) } + [
+                    .init(service: core.worker), .init(service: application),
+                    // Stopped first: who waits for a promotion is sent away before the API waits for its callers.
+                    .init(service: PromotionWatch(changes: core.changes, journal: core.store, logger: logger)),
+                ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         do { try await group.run() } catch {
             await close([pool, hintPool], http)
             throw error
         }
         await close([pool, hintPool], http)
+    }
+
+    private func contract() throws -> APIContract {
+        let text: String
+        do { text = try String(contentsOf: configuration.contractFile, encoding: .utf8) } catch {
+            throw ConfigurationError(description: "\(configuration.contractFile.path) can't be read")
+        }
+        return try APIContract(yaml: text)
     }
 
     private func policyAdoption(_ records: PostgresPolicyRecords) -> PolicyAdoption {
@@ -158,6 +171,7 @@ struct ShipliftService {
 
     private struct Core {
         let promotions: Promotions
+        let changes: PromotionChanges
         let store: PostgresPromotionStore
         /// The same store, with what ends counted.
         let measured: MeasuredPromotionStore
@@ -206,7 +220,7 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
+            promotions: promotions, changes: changes, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
             registries: registries, transfer: transfer,
             statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers,
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
