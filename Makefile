@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-policy check fmt clean
+.PHONY: help build demo test bench bench-policy bench-api check fmt clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,11 @@ bench: ## Measure against other tools, about half an hour (ARGS=--quick: a minut
 
 bench-policy: ## Measure a policy decision over 1,000 rules; fails above a millisecond (ARGS="RULES ROUNDS")
 	@swift run -c release policy-benchmark $(ARGS)
+
+bench-api: ## Let 5,000 clients wait at once and measure the service's memory; fails above 300 MiB (ARGS="--clients N")
+	@Scripts/install-dependencies bench
+	@swift build -c release --product shiplift --static-swift-stdlib
+	@python3 Benchmarks/api.py $(ARGS)
 
 check: ## Check the formatting
 	swift format lint --recursive --parallel Sources Tests Package.swift

@@ -63,6 +63,11 @@ public struct Problem: Error, HTTPResponseError, Sendable {
         Problem("rate-limited", status: 429, title: "Too many requests", detail: detail + "; come again later", retryable: true, retryAfter: retryAfter)
     }
 
+    /// Well formed, and still not to be taken.
+    static func unacceptable(_ field: String, _ detail: String) -> Problem {
+        Problem("unacceptable", status: 422, title: "This does not count", detail: detail, field: field)
+    }
+
     static func bodyTooLarge(_ limit: Int) -> Problem {
         Problem("body-too-large", status: 413, title: "The body is too large", detail: "this takes a body of at most \(limit) bytes")
     }
@@ -90,7 +95,7 @@ extension Problem {
                 retryAfter: 30)
         case .conflict(let detail): self.init("conflict", status: 409, title: "Not possible as things stand", detail: detail)
         case .unacceptable(let field, let detail):
-            self.init("unacceptable", status: 422, title: "This does not count", detail: detail, field: field)
+            self = .unacceptable(field, detail)
         case .failure(let failure): self.init(failure)
         case .store(let error): self.init(error)
         }

@@ -22,7 +22,7 @@ struct Shiplift: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
+            Serve.self, Migrate.self, Promote.self, Status.self, Watch.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
             EvidenceCommand.self, ScanCommand.self, Next.self, Images.self, Tags.self, Where.self,
             Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, TokenCommand.self,
         ])

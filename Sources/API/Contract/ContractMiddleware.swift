@@ -35,8 +35,9 @@ struct ContractMiddleware: RouterMiddleware {
     private func checkQuery(_ request: Request, _ operation: APIContract.Operation) throws(Problem) {
         try RequestParsing.refuseUnknownQuery(request, known: operation.query)
         var seen: Set<Substring> = []
-        for (name, _) in request.uri.queryParameters where !seen.insert(name).inserted {
-            throw .invalid(String(name.prefix(80)), "the parameter '\(name.prefix(80))' is given twice")
+        for (name, value) in request.uri.queryParameters {
+            guard seen.insert(name).inserted else { throw .invalid(String(name.prefix(80)), "the parameter '\(name.prefix(80))' is given twice") }
+            guard !value.utf8.contains(0) else { throw .invalid(String(name), "a text without NUL") }
         }
     }
 

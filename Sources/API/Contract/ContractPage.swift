@@ -55,7 +55,8 @@ struct ContractPage: Sendable {
             parts.append("<table><tr><th>parameter</th><th>where</th><th>type</th><th></th></tr>\(rows.joined())</table>")
         }
         if !operation.consumes.isEmpty {
-            parts.append("<p>Body: \(escaped(operation.consumes.joined(separator: ", "))), \(escaped(operation.bodySchema ?? "as it is")), at most \(operation.maximumBody) bytes.</p>")
+            parts.append(
+                "<p>Body: \(escaped(operation.consumes.joined(separator: ", "))), \(escaped(operation.bodySchema ?? "as it is")), at most \(operation.maximumBody) bytes.</p>")
         }
         if let example = operation.bodyExample { parts.append("<pre>\(escaped(example))</pre>") }
         let rows = operation.responses.map { "<tr><td>\(escaped($0.status))</td><td>\(escaped($0.description))</td></tr>" }

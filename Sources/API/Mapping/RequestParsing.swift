@@ -79,6 +79,9 @@ enum RequestParsing {
     }
 
     private static func refuseUnknown(_ members: [String: Any], _ fields: Set<String>, in prefix: String = "") throws(Problem) {
+        if let empty = members.keys.sorted().first(where: { fields.contains($0) && members[$0] is NSNull }) {
+            throw Problem.invalid(prefix + empty, "the field '\(empty)' must not be null; leave it out where there is nothing to say")
+        }
         guard let unknown = members.keys.sorted().first(where: { !fields.contains($0) }) else { return }
         throw Problem.invalid(
             prefix + unknown.prefix(80), "there is no field '\(unknown.prefix(80))'; known: \(fields.sorted().joined(separator: ", "))")
@@ -117,7 +120,7 @@ enum RequestParsing {
     }
 
     static func reason(_ text: String?, field: String) throws(Problem) -> String? {
-        guard (text ?? "").utf8.count <= 2000, text?.contains("\u{0}") != true else { throw .invalid(field, "at most 2,000 bytes, without NUL") }
+        guard (text ?? "").unicodeScalars.count <= 2000, text?.contains("\u{0}") != true else { throw .invalid(field, "at most 2,000 characters, without NUL") }
         return text
     }
 
@@ -135,6 +138,13 @@ enum RequestParsing {
         guard let text = query(request, name) else { return nil }
         guard let date = APIJSON.date(text) else { throw .invalid(name, "'\(text.prefix(60))' is no time such as 2026-03-01T00:00:00Z") }
         return date
+    }
+
+    /// `true` or `false`; false where it is not given.
+    static func flag(_ request: Request, _ name: String) throws(Problem) -> Bool {
+        guard let text = query(request, name) else { return false }
+        guard let flag = Bool(text) else { throw .invalid(name, "true or false") }
+        return flag
     }
 
     static func query(_ request: Request, _ name: String) -> String? { request.uri.queryParameters[Substring(name)].map(String.init) }

@@ -34,9 +34,7 @@ struct ForeignRoutes: Sendable {
                     + "Say \"copy\": true, or let moves be copies with the setting moves_as_copies", field: "copy")
         }
         guard body.targetDockerRepository == nil || body.targetDockerRepository == body.dockerRepository else {
-            throw Problem(
-                "unacceptable", status: 422, title: "This does not count", detail: "an image keeps its name on its way; the environment says where it goes",
-                field: "targetDockerRepository")
+            throw Problem.unacceptable("targetDockerRepository", "an image keeps its name on its way; the environment says where it goes")
         }
         guard let tag = body.tag else { throw Problem.invalid("tag", "name the tag: a whole repository is not promoted in one call") }
         guard let repoKey = context.parameters.get("repoKey").flatMap({ $0.removingPercentEncoding }) else { throw Problem.notFound("name a repository") }
@@ -110,7 +108,8 @@ extension CreatedPromotion {
     }
 }
 
-/// Where Artifactory's and ProGet's clients put the token: `X-JFrog-Art-Api`, `X-ApiKey`, or the password of HTTP Basic.
+/// Where Artifactory's and ProGet's clients put the token: `X-JFrog-Art-Api`, `X-ApiKey`, or the password of HTTP Basic. `Authorization` counts
+/// where there are several.
 struct ForeignCredentialsMiddleware: RouterMiddleware {
     typealias Context = ShipliftRequestContext
 
@@ -121,9 +120,7 @@ struct ForeignCredentialsMiddleware: RouterMiddleware {
         _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var head = request.head
-        if let key = Self.fields.lazy.compactMap({ request.headers[$0] }).first {
-            // Two credentials in one request: nobody knows which is meant.
-            guard request.headers[.authorization] == nil else { throw Problem.invalid("Authorization", "show the token once, in one header") }
+        if request.headers[.authorization] == nil, let key = Self.fields.lazy.compactMap({ request.headers[$0] }).first {
             head.headerFields[.authorization] = "Bearer " + key
         } else if let given = request.headers[.authorization], let password = Self.password(given) {
             head.headerFields[.authorization] = "Bearer " + password

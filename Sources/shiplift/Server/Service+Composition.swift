@@ -111,7 +111,8 @@ struct ShipliftService {
             metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() },
             events: PromotionEvents(journal: core.store, changes: core.changes), contract: try contract(), settings: configuration.api)
         let application = Application(
-            router: services.router(), server: .http1(configuration: RequestDeadlineSettings().http1()), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
+            router: services.router(), server: .http1(configuration: RequestDeadlineSettings().http1()),
+            configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
                 logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
             }, logger: logger)
