@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-policy bench-api check fmt clean
+.PHONY: help build demo test bench bench-api bench-policy check fmt clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -10,6 +10,7 @@ build: ## Build the shiplift command (.build/release/shiplift)
 
 demo: ## Promote a real image through four environments before your eyes (CHECK=1: without a terminal)
 	@Scripts/install-dependencies demo
+	@[ -x .build/release/shiplift ] || echo "building Shiplift for the first time: five to ten minutes on two cores, then seconds"
 	@swift build -c release --product shiplift --static-swift-stdlib
 	@CHECK=$(CHECK) Scripts/demo
 
@@ -24,10 +25,12 @@ bench: ## Measure against other tools, about half an hour (ARGS=--quick: a minut
 bench-policy: ## Measure a policy decision over 1,000 rules; fails above a millisecond (ARGS="RULES ROUNDS")
 	@swift run -c release policy-benchmark $(ARGS)
 
-bench-api: ## Let 5,000 clients wait at once and measure the service's memory; fails above 300 MiB (ARGS="--clients N")
+bench-api: ## Measure the API under load with a bare Hummingbird route beside it; fails where a bar is missed (ARGS="--only read")
 	@Scripts/install-dependencies bench
 	@swift build -c release --product shiplift --static-swift-stdlib
+	@swift build -c release --product bare-route --static-swift-stdlib
 	@python3 Benchmarks/api.py $(ARGS)
+	@[ -n "$(ARGS)" ] || python3 Benchmarks/waiters.py
 
 check: ## Check the formatting
 	swift format lint --recursive --parallel Sources Tests Package.swift

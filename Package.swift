@@ -104,6 +104,8 @@ let package = Package(
 
         // How long a decision takes: make bench-policy.
         .executableTarget(name: "policy-benchmark", dependencies: ["PolicyEngine", "OCI"], path: "Benchmarks/Policy", swiftSettings: strict),
+        // The yardstick of make bench-api.
+        .executableTarget(name: "bare-route", dependencies: [hummingbird], path: "Benchmarks/BareRoute", swiftSettings: strict),
 
         // Tests: one target a module without I/O; then those on real servers.
         .target(name: "TestSupport", dependencies: ["OCI", crypto], path: "Tests/TestSupport", swiftSettings: strict),

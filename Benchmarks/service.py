@@ -33,10 +33,14 @@ class Service:
     def start(self, hosts, far_hosts):
         """`hosts` and `far_hosts`: HOST:PORT by the registry's letter, as reached directly and through the slow proxy."""
         write_policies(self.policies, hosts, far_hosts)
+        # A probe's requests would be counted with the promotions'.
+        self.launch({"SHIPLIFT_PROBE_REGISTRIES": "false"})
+
+    def launch(self, settings):
+        """`settings`: environment variables. The policies are written before."""
         argv = [
             self.binary, "serve", "--listen", self.url.removeprefix("http://"), "--data", self.data, "--policies", self.policies]
-        # A probe's requests would be counted with the promotions'.
-        env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.data, "SHIPLIFT_PROBE_REGISTRIES": "false"}
+        env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.data, **settings}
         with open(self.log, "ab") as log:
             # Elsewhere than in a checkout, the service takes the migrations that lie above its binary.
             self.process = processes.start(argv, log, log, env, folder=self.data)

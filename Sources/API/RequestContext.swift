@@ -18,7 +18,9 @@ public struct ShipliftRequestContext: RequestContext {
 
     public init(source: Source) {
         coreContext = .init(source: source)
-        requestID = PromotionCore.RequestID(UUID())
+        // Foundation's UUID() opens /dev/urandom for each.
+        var random = SystemRandomNumberGenerator()
+        requestID = PromotionCore.RequestID(UUID.version7(at: Date(), random: &random))
         clientAddress = source.channel.remoteAddress?.ipAddress
         isFromLoopback = clientAddress.map(Self.isLoopback) ?? false
     }

@@ -47,7 +47,11 @@ public struct PostgresTokenStore: TokenStore {
             try await pool.withTransaction { connection in
                 let changed = try await connection.execute("UPDATE tokens SET revoked_at = now() WHERE id = \(id) AND revoked_at IS NULL")
                 guard let row = try await connection.query(Self.select + " WHERE id = \(id)").first else { throw StoreError.notFound }
-                if changed > 0 { try await SharedInserts(connection: connection).audit(audit) }
+                if changed > 0 {
+                    try await SharedInserts(connection: connection).audit(audit)
+                    // All replicas hear of it when, and only when, it is committed.
+                    _ = try await connection.query("SELECT pg_notify('shiplift_tokens', '')::text AS done")
+                }
                 return try Self.decode(row)
             }
         }

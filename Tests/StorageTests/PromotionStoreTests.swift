@@ -19,8 +19,10 @@ import Testing
         #expect(try await fixture.store.promotion(PromotionID(UUID())) == nil)
     }
 
-    @Test func sixtyFourIdenticalRequestsAreOnePromotion() async throws {
+    @Test(arguments: [false, true]) func sixtyFourIdenticalRequestsAreOnePromotion(imageIsKnown: Bool) async throws {
         let fixture = try await StoreFixture.make()
+        if imageIsKnown { try await fixture.create(try fixture.promotion(seed: "before")) }
+        let before = imageIsKnown ? 1 : 0
         let key = IdempotencyKey(principal: SubjectID(stored: "token:test"), key: "k", fingerprint: Array(repeating: 7, count: 32))
         let ids = try await withThrowingTaskGroup(of: PromotionID.self) { group in
             for index in 0..<64 {
@@ -33,8 +35,37 @@ import Testing
             return try await group.reduce(into: Set<PromotionID>()) { $0.insert($1) }
         }
         #expect(ids.count == 1)
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM promotions").last == "\(before + 1)")
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM audit_entries WHERE action = 'promotion.requested'").last == "\(before + 1)")
+    }
+
+    @Test(arguments: [false, true]) func aNewPromotionHasItsWorkItsEventItsEntryAndItsKey(imageIsKnown: Bool) async throws {
+        let fixture = try await StoreFixture.make()
+        if imageIsKnown { try await fixture.create(try fixture.promotion(seed: "before")) }
+        let made = try fixture.promotion(seed: "after")
+        let key = IdempotencyKey(principal: SubjectID(stored: "token:test"), key: "k", fingerprint: Array(repeating: 7, count: 32))
+        guard case .created = try await fixture.create(made, key: key) else {
+            Issue.record("it was taken for another")
+            return
+        }
+        for table in ["jobs", "outbox", "idempotency_keys"] {
+            #expect(try await fixture.asSuperuser("SELECT count(*) FROM \(table) WHERE promotion_id = '\(made.id)'").last == "1", "\(table)")
+        }
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM audit_entries WHERE promotion_id = '\(made.id)'").last == "1")
+        guard case .repeated(let again) = try await fixture.create(try fixture.promotion(seed: "after"), key: key) else {
+            Issue.record("the key was not remembered")
+            return
+        }
+        #expect(again.id == made.id)
+    }
+
+    @Test func whereTheEntryCantBeWrittenNothingIsMade() async throws {
+        let fixture = try await StoreFixture.make()
+        try await fixture.create(try fixture.promotion(seed: "before"))
+        _ = try await fixture.asSuperuser("REVOKE INSERT ON audit_entries FROM shiplift_app")
+        await #expect(throws: StoreError.self) { try await fixture.create(try fixture.promotion(seed: "after")) }
         #expect(try await fixture.asSuperuser("SELECT count(*) FROM promotions").last == "1")
-        #expect(try await fixture.asSuperuser("SELECT count(*) FROM audit_entries WHERE action = 'promotion.requested'").last == "1")
+        #expect(try await fixture.asSuperuser("SELECT count(*) FROM jobs").last == "1")
     }
 
     @Test func anotherRequestUnderTheSameKeyIsRefused() async throws {

@@ -35,7 +35,9 @@ struct ProblemMiddleware: RouterMiddleware {
         if let field = Self.requestIDField { response.headers[field] = context.requestID.description }
         if let field = TraceContext.parentField { response.headers[field] = trace.parent }
         if let field = TraceContext.stateField, let state = trace.state { response.headers[field] = state }
-        let level: Logger.Level = response.status.code >= 500 ? .error : request.uri.path.hasSuffix("z") ? .trace : .info
+        // What was read is for debugging: acts and refusals are what a log is kept for, and metrics count the rest.
+        let isRead = request.method == .get || request.method == .head
+        let level: Logger.Level = response.status.code >= 500 ? .error : isRead && response.status.code < 400 ? .debug : .info
         context.logger.log(
             level: level, "\(request.method) \(request.uri.path)",
             metadata: ["status": "\(response.status.code)", "milliseconds": "\(Int(began.duration(to: .now) / .milliseconds(1)))"])

@@ -18,7 +18,7 @@ public struct APITokenSecret: Sendable, CustomStringConvertible, CustomDebugStri
     public init?(parsing text: String) {
         guard text.utf8.count == 40, text.hasPrefix(Self.prefix) else { return nil }
         let body = text.dropFirst(4).prefix(30)
-        guard body.allSatisfy({ Self.alphabet.contains($0) }), Self.checksum(of: String(body)) == text.suffix(6) else { return nil }
+        guard body.utf8.allSatisfy(Self.isInAlphabet), Self.checksum(of: String(body)) == text.suffix(6) else { return nil }
         self.text = text
     }
 
@@ -36,6 +36,13 @@ public struct APITokenSecret: Sendable, CustomStringConvertible, CustomDebugStri
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 
     private static let alphabet = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+
+    private static func isInAlphabet(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
+        default: false
+        }
+    }
 
     private static func checksum(of body: String) -> String {
         var crc: UInt32 = 0xFFFF_FFFF

@@ -143,7 +143,7 @@ public protocol WorkQueue: Sendable {
     /// Tells the workers of all replicas that there may be new work; a hint that may get lost.
     func announce() async throws(StoreError)
 
-    /// Work waiting and running, for health and for the limit on a full queue.
+    /// Work due and running, for health and for the limit on a full queue; may be a second old.
     func depth() async throws(StoreError) -> QueueDepth
 }
 

@@ -18,7 +18,8 @@ public struct PostgresPromotionStore: PromotionStore {
         for _ in 0..<3 {
             do throws(StoreError) {
                 return try await storing {
-                    try await pool.withTransaction { connection in try await create(promotion, key, audit, connection) }
+                    if try await createAtOnce(promotion, key, audit) { return .created(promotion) }
+                    return try await pool.withTransaction { connection in try await create(promotion, key, audit, connection) }
                 }
             } catch {
                 guard case .duplicate = error else { throw error }
@@ -26,6 +27,44 @@ public struct PostgresPromotionStore: PromotionStore {
             }
         }
         throw lastError
+    }
+
+    /// The usual case in one statement, and so in one transaction and one round trip: a known image, a request that nobody made before.
+    /// Answers false, with nothing written, where it is another case.
+    private func createAtOnce(_ promotion: Promotion, _ key: IdempotencyKey?, _ audit: AuditEntry) async throws -> Bool {
+        let lane = promotion.image.description
+        let made = try await pool.query(
+            """
+            WITH made AS (
+              \(part: Self.insert(promotion, dedupe: promotion.dedupeKey, report: try StoredJSON.encodeIfPresent(promotion.report),
+                  identity: try StoredJSON.encodeIfPresent(promotion.requestedAs)))
+                FROM images WHERE name = \(promotion.image.description) AND NOT EXISTS (
+                  SELECT FROM idempotency_keys k WHERE k.principal = \(key?.principal.description) AND k.key = \(key?.key))
+              ON CONFLICT (dedupe_key) WHERE finished_at IS NULL DO NOTHING RETURNING id),
+            key AS (
+              INSERT INTO idempotency_keys (principal, key, fingerprint, promotion_id)
+              SELECT \(key?.principal.description), \(key?.key), \(key?.fingerprint), id FROM made WHERE \(key != nil)),
+            lane AS (INSERT INTO job_lanes (lane) SELECT \(lane) FROM made ON CONFLICT DO NOTHING),
+            job AS (INSERT INTO jobs (lane, promotion_id) SELECT \(lane), id FROM made),
+            entry AS (\(part: SharedInserts.insert(audit)) FROM made),
+            event AS (
+              INSERT INTO outbox (event_id, promotion_id, ordinal, type, payload)
+              SELECT \(audit.id), id, 0, 'promotion.requested', \(JSONB(audit.canonicalText)) FROM made)
+            SELECT id FROM made
+            """)
+        return !made.isEmpty
+    }
+
+    /// The row of a new promotion, of an image whose id stands in the scope as `id`.
+    private static func insert(_ promotion: Promotion, dedupe: [UInt8], report: JSONB?, identity: JSONB?) -> SQL {
+        """
+        INSERT INTO promotions (id, image_id, from_environment, to_environment, digest, source_tag, requested_tags, reason, requested_by, request_id,
+                                dedupe_key, state, created_at, updated_at, report, requested_as)
+        SELECT \(promotion.id.uuid), id, \(promotion.from.description), \(promotion.to.description), \(promotion.digest.stored),
+               \(promotion.sourceTag?.description), \(promotion.requestedTags.map(\.description)), \(promotion.reason),
+               \(promotion.requestedBy.description), \(promotion.requestID?.description), \(dedupe), 'requested', \(promotion.createdAt),
+               \(promotion.createdAt), \(report), \(identity)
+        """
     }
 
     private func create(
@@ -42,15 +81,9 @@ public struct PostgresPromotionStore: PromotionStore {
         let inserts = SharedInserts(connection: connection)
         let image = try await inserts.image(promotion.image)
         try await connection.execute(
-            """
-            INSERT INTO promotions (id, image_id, from_environment, to_environment, digest, source_tag, requested_tags, reason, requested_by, request_id,
-                                    dedupe_key, state, created_at, updated_at, report, requested_as)
-            VALUES (\(promotion.id.uuid), \(image), \(promotion.from.description), \(promotion.to.description), \(promotion.digest.stored),
-                    \(promotion.sourceTag?.description), \(promotion.requestedTags.map(\.description)), \(promotion.reason),
-                    \(promotion.requestedBy.description), \(promotion.requestID?.description), \(dedupe), 'requested', \(promotion.createdAt),
-                    \(promotion.createdAt), \(try StoredJSON.encodeIfPresent(promotion.report)),
-                    \(try StoredJSON.encodeIfPresent(promotion.requestedAs)))
-            """)
+            Self.insert(
+                promotion, dedupe: dedupe, report: try StoredJSON.encodeIfPresent(promotion.report),
+                identity: try StoredJSON.encodeIfPresent(promotion.requestedAs)) + " FROM images WHERE id = \(image)")
         if let key { try await insert(key, promotion.id, connection) }
         try await queue(promotion, connection)
         try await inserts.audit(audit)

@@ -2,11 +2,14 @@ public import Foundation
 import Logging
 public import Postgres
 public import PromotionCore
+import Synchronization
 
 /// The work items behind promotions, in PostgreSQL. All times are the database's own.
 public struct PostgresWorkQueue: WorkQueue {
     private let pool: PostgresPool
     private let listener: PostgresListener
+    private let announcements = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let lastDepth = LastDepth()
 
     public init(pool: PostgresPool, listener: PostgresListener) {
         self.pool = pool
@@ -100,24 +103,45 @@ public struct PostgresWorkQueue: WorkQueue {
 
     public func wakeUps() async -> AsyncStream<Void> { listener.wakeUps() }
 
-    /// Tells workers of all replicas that there may be work. A hint, outside any act's transaction.
-    public func announce() async throws(StoreError) {
-        try await storing { _ = try await pool.query("SELECT pg_notify('shiplift_jobs', '')::text AS done") }
+    /// Tells workers of all replicas that there may be work: `sendAnnouncements` does, once for all that is announced meanwhile.
+    public func announce() async throws(StoreError) { announcements.continuation.yield() }
+
+    /// Sends what is announced, outside any act's transaction: inside, commits would wait for each other. Runs until it is cancelled; one task does it.
+    public func sendAnnouncements() async throws(StoreError) {
+        for await _ in announcements.stream {
+            try await storing { _ = try await pool.query("SELECT pg_notify('shiplift_jobs', '')::text AS done") }
+        }
     }
 
+    /// What is due and what is running; at most a second old. What waits for its time, for approvals or for evidence, is not in it.
     public func depth() async throws(StoreError) -> QueueDepth {
-        try await storing {
+        if let recent = lastDepth.value(notOlderThan: .seconds(1)) { return recent }
+        let depth = try await storing {
             let rows = try await pool.query(
                 """
                 SELECT count(*) FILTER (WHERE state = 'available') AS available, count(*) FILTER (WHERE state = 'running') AS running,
-                       extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'available' AND run_at <= now()))::float8 AS oldest FROM jobs
+                       extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'available'))::float8 AS oldest
+                  FROM jobs WHERE state = 'running' OR run_at <= now()
                 """)
             guard let row = rows.first else { return QueueDepth(available: 0, running: 0, oldestSeconds: nil) }
             return QueueDepth(
                 available: try row.decode("available", as: Int.self), running: try row.decode("running", as: Int.self),
                 oldestSeconds: try row.decodeOptional("oldest"))
         }
+        lastDepth.keep(depth)
+        return depth
     }
+}
+
+/// The depth that was counted last: counting for each request would cost more, the longer the queue.
+private final class LastDepth: Sendable {
+    private let kept = Mutex<(depth: QueueDepth, at: ContinuousClock.Instant)?>(nil)
+
+    func value(notOlderThan age: Duration) -> QueueDepth? {
+        kept.withLock { kept in kept.flatMap { $0.at.duration(to: .now) < age ? $0.depth : nil } }
+    }
+
+    func keep(_ depth: QueueDepth) { kept.withLock { $0 = (depth, .now) } }
 }
 
 extension Duration {

@@ -64,6 +64,9 @@ enum Output {
         return unit == 0 ? "\(count) B" : "\(String(format: "%.1f", value)) \(units[unit])"
     }
 
+    /// A number with its noun: `1 request`, `2 requests`.
+    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
     static func time(_ date: Date?) -> String { date?.formatted(Date.ISO8601FormatStyle()) ?? "–" }
 
     static func short(_ digest: String) -> String {
@@ -135,12 +138,13 @@ enum Output {
     static func report(_ report: ReportResource) {
         for target in report.targets {
             line(
-                "blobs      \(target.registry): mounted \(tally(target.mounted)), present \(tally(target.present)), copied \(tally(target.copied)); \(target.manifests) manifests")
+                "blobs      \(target.registry): mounted \(tally(target.mounted)), present \(tally(target.present)), copied \(tally(target.copied)); \(count(target.manifests, "manifest")) before the tag's"
+            )
         }
         if let count = report.referrers, count > 0 { line("with it    \(count) signatures, SBOMs or attestations") }
         for remark in report.remarks ?? [] { line("remark     \(remark)") }
         line(
-            "cost       \(report.totalRequests) requests (\(report.decisionRequests.values.reduce(0, +)) to decide), \(bytes(report.sourceBytes)) read from the source, \(String(format: "%.2f", report.seconds)) s"
+            "cost       \(count(report.totalRequests, "request")) (\(report.decisionRequests.values.reduce(0, +)) to decide), \(bytes(report.sourceBytes)) read from the source, \(String(format: "%.2f", report.seconds)) s"
         )
     }
 

@@ -7,6 +7,7 @@ import Foundation
 /// `shiplift audit`
 struct Audit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "audit",
         abstract: "Asks the audit log, and checks it.",
         discussion: """
             Examples:
@@ -17,7 +18,7 @@ struct Audit: AsyncParsableCommand {
         subcommands: [List.self, Verify.self, Export.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists entries, the newest first.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists entries, the newest first.")
         @Option var actor: String?
         @Option(help: "For example promotion.succeeded.")
         var action: String?
@@ -52,6 +53,7 @@ struct Audit: AsyncParsableCommand {
             if service.isJSON { return Output.line(String(decoding: data, as: UTF8.self)) }
             let page = try APIJSON.decoder().decode(PageResource<Item>.self, from: data)
             Output.table(["#", "TIME", "ACTOR", "ACTION", "OUTCOME", "WHAT", "REASON"], page.items.map(Self.row))
+            if page.items.contains(where: { $0.index == nil }) { Output.line("… has no number yet: entries get their place in the log within a second") }
             if let next = page.next { Output.line("more: --cursor \(next)") }
         }
 
@@ -71,6 +73,7 @@ struct Audit: AsyncParsableCommand {
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "verify",
             abstract: "Checks the whole log: every entry, its place, and every signed checkpoint.",
             discussion: "Exit status 0: intact. 4: something was changed; the first bad entry is named.")
         @OptionGroup var service: ServiceOptions
@@ -90,7 +93,7 @@ struct Audit: AsyncParsableCommand {
     }
 
     struct Export: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Writes the whole log as NDJSON to standard output.")
+        static let configuration = CommandConfiguration(commandName: "export", abstract: "Writes the whole log as NDJSON to standard output.")
         @OptionGroup var service: ServiceOptions
 
         func run() async throws {

@@ -10,6 +10,7 @@ struct EvidenceCommand: AsyncParsableCommand {
 
     struct Post: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "post",
             abstract: "Posts evidence about a digest; promotions that wait for it go on by themselves.",
             discussion: """
                 Examples:
@@ -44,7 +45,7 @@ struct EvidenceCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Shows what was posted about a digest, the newest first.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Shows what was posted about a digest, the newest first.")
         @Argument(help: "The artifact.")
         var digest: String
         @Option var limit = 50
@@ -75,6 +76,7 @@ struct ScanCommand: AsyncParsableCommand {
 
     struct Post: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "post",
             abstract: "Posts a report: SARIF 2.1.0, Trivy's JSON, Grype's JSON, or cosign's predicate for scans.",
             discussion: """
                 Post whole reports: exceptions belong into the policy, where everybody can read them.

@@ -4,7 +4,7 @@ import Foundation
 
 /// `shiplift images`
 struct Images: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the images that were seen, and where.")
+    static let configuration = CommandConfiguration(commandName: "images", abstract: "Lists the images that were seen, and where.")
     @Argument(help: "A part of the name.")
     var query: String?
     @Option var limit = 50
@@ -25,6 +25,7 @@ struct Images: AsyncParsableCommand {
 /// `shiplift tags`
 struct Tags: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "tags",
         abstract: "Shows what an image's tags name in each environment.",
         discussion: "Examples:\n  shiplift tags shop/api\n  shiplift tags shop/api --environment production --history\n  shiplift tags shop/api --refresh")
 
@@ -60,6 +61,7 @@ struct Tags: AsyncParsableCommand {
 /// `shiplift where`
 struct Where: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "where",
         abstract: "Shows where an artifact is.", discussion: "Example:\n  shiplift where sha256:4f5e…")
     @Argument(help: "The digest.")
     var digest: String
@@ -77,7 +79,7 @@ struct Where: AsyncParsableCommand {
 
 /// `shiplift environments`
 struct Environments: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Shows the environments in force.")
+    static let configuration = CommandConfiguration(commandName: "environments", abstract: "Shows the environments in force.")
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {

@@ -5,6 +5,7 @@ import Foundation
 /// `shiplift next`
 struct Next: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "next",
         abstract: "Shows what can go to an environment now, and what is missing for the rest.",
         discussion: """
             Asks the same policy as a promotion would, and does nothing. Exit status 0: something can go. 5: something waits, nothing can go. \

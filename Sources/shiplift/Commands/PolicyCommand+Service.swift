@@ -20,6 +20,7 @@ extension PolicyCommand {
     /// `shiplift policy refresh`
     struct Refresh: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "refresh",
             abstract: "Has the service look for a new edition of its policy files now.",
             discussion: "Needs an administrator's token. Exit status as of 'policy status'.\n\nExample:\n  shiplift policy refresh")
         @OptionGroup var service: ServiceOptions

@@ -12,6 +12,7 @@ struct PolicyCommand: AsyncParsableCommand {
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "check",
             abstract: "Reads a folder of policy files and reports every mistake with file, line and remedy.",
             discussion: """
                 Needs no service. Remarks name what is no mistake and hardly meant: rules that reach nothing, names that nobody uses, exceptions \
@@ -47,6 +48,7 @@ struct PolicyCommand: AsyncParsableCommand {
 
     struct Test: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "test",
             abstract: "Runs the test cases of a folder of policy files.",
             discussion: """
                 Cases stand in files of kind Cases: given facts, expected decision and reason. Needs no service. Exit status 0: all cases pass. \
@@ -85,6 +87,7 @@ struct PolicyCommand: AsyncParsableCommand {
 
     struct Explain: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "explain",
             abstract: "Shows which rules apply to an image on a step, from which file and line.",
             discussion: "Needs no service.\n\nExample:\n  shiplift policy explain shop/api --to production --folder Policies")
         @Argument(help: "The image, for example shop/api.")

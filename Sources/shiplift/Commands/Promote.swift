@@ -6,6 +6,7 @@ import Foundation
 /// `shiplift promote`
 struct Promote: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "promote",
         abstract: "Promotes an image, or several, from one environment to another.",
         discussion: """
             Examples:
@@ -134,6 +135,7 @@ struct Follow {
 /// `shiplift status`
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "status",
         abstract: "Shows a promotion: its state, the decision with its reasons, what was moved.",
         discussion: "Example:\n  shiplift status 0192f0c1-2345-7abc-8def-0123456789ab --wait")
 
@@ -181,7 +183,7 @@ struct ListPromotions: AsyncParsableCommand {
 
 /// `shiplift cancel`
 struct Cancel: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Cancels a promotion that has not begun to move tags.")
+    static let configuration = CommandConfiguration(commandName: "cancel", abstract: "Cancels a promotion that has not begun to move tags.")
     @Argument(help: "The promotion's id.")
     var id: String
     @OptionGroup var service: ServiceOptions
@@ -194,7 +196,7 @@ struct Cancel: AsyncParsableCommand {
 
 /// `shiplift retry`
 struct Retry: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Asks again for a promotion that failed, was denied or cancelled.")
+    static let configuration = CommandConfiguration(commandName: "retry", abstract: "Asks again for a promotion that failed, was denied or cancelled.")
     @Argument(help: "The promotion's id.")
     var id: String
     @OptionGroup var waiting: WaitOptions

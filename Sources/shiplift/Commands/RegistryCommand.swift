@@ -11,7 +11,7 @@ struct RegistryCommand: AsyncParsableCommand {
 
     /// `shiplift registry list`
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists the registries that environments name.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists the registries that environments name.")
         @OptionGroup var service: ServiceOptions
 
         func run() async throws {
@@ -32,7 +32,7 @@ struct RegistryCommand: AsyncParsableCommand {
 
     /// `shiplift registry show`
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Shows what is known of one registry.")
+        static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows what is known of one registry.")
         @Argument(help: "The registry's name in environments.yaml.")
         var name: String
         @OptionGroup var service: ServiceOptions
@@ -48,6 +48,7 @@ struct RegistryCommand: AsyncParsableCommand {
     /// `shiplift registry probe`
     struct Probe: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "probe",
             abstract: "Finds out what a registry can do, by some forty small requests to scratch repositories.",
             discussion:
                 "Needs a token with the role admin. What it puts it deletes again where the registry deletes; it says what stays.\n\nExample:\n  shiplift registry probe staging")

@@ -53,6 +53,7 @@ struct ServerOptions: ParsableArguments {
 /// `shiplift serve`
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "serve",
         abstract: "Runs the service.",
         discussion: """
             Without any setting it listens on 127.0.0.1:8080, keeps a private PostgreSQL in its data folder, applies
@@ -75,6 +76,7 @@ struct Serve: AsyncParsableCommand {
 /// `shiplift migrate`
 struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "migrate",
         abstract: "Brings the database's schema up to date and ends.",
         discussion: """
             Example:

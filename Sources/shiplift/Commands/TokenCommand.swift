@@ -10,6 +10,7 @@ struct TokenCommand: AsyncParsableCommand {
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "create",
             abstract: "Makes a token and shows its secret once.",
             discussion: """
                 Examples:
@@ -42,7 +43,7 @@ struct TokenCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists tokens, without their secrets.")
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists tokens, without their secrets.")
         @OptionGroup var service: ServiceOptions
 
         func run() async throws {
@@ -61,7 +62,7 @@ struct TokenCommand: AsyncParsableCommand {
     }
 
     struct Revoke: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Ends a token at once.")
+        static let configuration = CommandConfiguration(commandName: "revoke", abstract: "Ends a token at once.")
         @Argument(help: "The token's id.")
         var id: String
         @OptionGroup var service: ServiceOptions

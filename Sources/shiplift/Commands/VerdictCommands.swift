@@ -5,6 +5,7 @@ import Foundation
 /// `shiplift approve`
 struct Approve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "approve",
         abstract: "Approves a promotion that waits for it; it goes on by itself when nothing else is missing.",
         discussion: """
             Who may, and how many are needed, is for the policy to say: 'shiplift status ID' shows it. A later verdict of the same person takes the \
@@ -28,6 +29,7 @@ struct Approve: AsyncParsableCommand {
 /// `shiplift reject`
 struct Reject: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "reject",
         abstract: "Rejects a promotion that waits for approval: it is denied.",
         discussion: "Example:\n  shiplift reject 0192f0c1-2345-7abc-8def-0123456789ab --comment \"not before the migration\"")
     @Argument(help: "The promotion's id.")

@@ -13,6 +13,7 @@ import Trust
 /// `shiplift keys`
 struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "keys",
         abstract: "Prints the public keys that promotions are signed for with.", discussion: "Example:\n  shiplift keys > shiplift.pub")
     @OptionGroup var service: ServiceOptions
 
@@ -26,6 +27,7 @@ struct Keys: AsyncParsableCommand {
 /// `shiplift verify`
 struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "verify",
         abstract: "Checks with a public key alone that Shiplift promoted an image.",
         discussion: """
             Asks the image's registry and nobody else. Credentials are those of 'docker login'. Exit status 0: it was promoted there. 3: no \

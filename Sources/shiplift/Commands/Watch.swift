@@ -5,6 +5,7 @@ import Foundation
 /// `shiplift watch`
 struct Watch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "watch",
         abstract: "Follows a promotion to its end: states, decisions and progress, as they happen.",
         discussion: """
             With -o json, each event is a line of JSON as the API sends it. Where the connection is lost, it goes on where it was.

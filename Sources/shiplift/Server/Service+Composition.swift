@@ -88,7 +88,8 @@ struct ShipliftService {
         let catalog = PostgresCatalog(pool: pool)
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
         try await policies.look()
-        let tokens = Tokens(store: PostgresTokenStore(pool: pool), environs: Self.environs)
+        let remembered = RememberedTokens(PostgresTokenStore(pool: pool))
+        let tokens = Tokens(store: remembered, environs: Self.environs)
         try await makeFirstToken(tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
         let profiles = RegistryProfiles(
@@ -122,7 +123,7 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting)]
+        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting), forgetting(remembered, database)]
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [
@@ -162,6 +163,14 @@ struct ShipliftService {
             for failure in try await attesting.attest() {
                 logger.warning("a promotion could not be signed for, will be tried again", metadata: ["reason": "\(failure.message)"])
             }
+        }
+    }
+
+    /// A token that is revoked anywhere is refused here as soon as the database says so.
+    private func forgetting(_ tokens: RememberedTokens, _ database: PostgresConfiguration) -> PeriodicDuty {
+        let listener = PostgresListener(configuration: database, channels: ["shiplift_tokens"], logger: logger)
+        return PeriodicDuty(name: "revoked tokens", every: .seconds(1), logger: logger) {
+            for await _ in listener.wakeUps() { tokens.forget() }
         }
     }
 
@@ -238,6 +247,7 @@ struct ShipliftService {
             configuration.probesRegistries
             ? PeriodicDuty(name: "registry probes", every: .seconds(2), logger: logger) { try await profiles.probeWhatIsDue() } : nil
         return [watch, probing].compactMap(\.self) + [
+            PeriodicDuty(name: "announcements of work", every: .seconds(1), logger: logger) { try await queue.sendAnnouncements() },
             PeriodicDuty(name: "registry profiles", every: .seconds(5), logger: logger) { try await profiles.refresh() },
             PeriodicDuty(name: "policy reload", every: .seconds(configuration.policiesGit?.seconds ?? 1), logger: logger) { try await policies.look() },
             PeriodicDuty(name: "audit sequencer", every: .milliseconds(200), logger: logger) { _ = try await trail.sequence(signer: signer) },
