@@ -94,6 +94,7 @@ extension APIServices {
         MetricsRoute(tokens: tokens, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
         let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
         if let limiter { v1.add(middleware: CallerLimitMiddleware(limiter: limiter)) }
+        v1.add(middleware: ContractMiddleware(contract: contract, isInside: true))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
         EventRoutes(promotions: promotions, events: events).add(to: v1)
         VerdictRoutes(verdicts: verdicts).add(to: v1)
@@ -112,6 +113,7 @@ extension APIServices {
     private func addForeign(to router: Router<ShipliftRequestContext>, _ limiter: RateLimiter?) {
         let group = router.group("api").add(middleware: ForeignCredentialsMiddleware()).add(middleware: AuthenticationMiddleware(tokens: tokens))
         if let limiter { group.add(middleware: CallerLimitMiddleware(limiter: limiter)) }
+        group.add(middleware: ContractMiddleware(contract: contract, isInside: true))
         ForeignRoutes(promotions: promotions, policies: policies, settings: settings).add(to: group)
     }
 }

@@ -63,10 +63,10 @@ import Yams
                 let value = try isID ? (isAct ? Samples.waiting : Samples.ended) : #require(parameter["example"] as? String, "\(name) has no example")
                 path = path.replacing("{\(name)}", with: value)
             case "query" where parameter["required"] as? Bool == true:
-                let value = try #require(parameter["example"].map { "\($0)" }, "\(name) has no example")
+                let value = try example(parameter)
                 query.append("\(name)=\(value.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "")")
             case "header" where parameter["required"] as? Bool == true:
-                fields[try #require(HTTPField.Name(name))] = try #require(parameter["example"].map { "\($0)" }, "\(name) has no example")
+                fields[try #require(HTTPField.Name(name))] = try example(parameter)
             default: continue
             }
         }
@@ -79,6 +79,11 @@ import Yams
             fields[.contentType] = type
         }
         return (path + (query.isEmpty ? "" : "?" + query.joined(separator: "&")), body, fields)
+    }
+
+    private func example(_ parameter: [String: Any]) throws -> String {
+        let example = try #require(parameter["example"], "\(parameter["name"] ?? "") has no example")
+        return "\(example)"
     }
 
     private func send(
@@ -115,7 +120,7 @@ import Yams
         guard !content.isEmpty else { return #expect(answer.body.isEmpty) }
         let type = try #require(answer.headers[.contentType]).prefix { $0 != ";" }
         let media = try #require(content[String(type)], "\(type) is not described")
-        guard type.hasSuffix("json"), let shape = media["schema"] as? [String: Any] else { return }
+        guard ["application/json", "application/problem+json"].contains(type), let shape = media["schema"] as? [String: Any] else { return }
         let findings = schema.findings(try APIJSON.decoder().decode(JSONNode.self, from: answer.body), shape)
         #expect(findings.isEmpty, "\(findings.joined(separator: "\n"))")
     }

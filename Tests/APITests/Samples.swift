@@ -25,7 +25,7 @@ struct Samples: Sendable {
         (self.dev, self.test) = (dev, test)
         tag = try Tag(parsing: "1.4.2")
         repository = try RepositoryName(parsing: "test/shop/api")
-        versionOfPolicy = try PolicySet(files: [], commit: nil).version
+        versionOfPolicy = PolicyVersion(files: [], commit: nil)
     }
 
     /// A policy that lets images in, and one gate that people open.
@@ -41,7 +41,8 @@ struct Samples: Sendable {
                     gates:
                       - approvals: { count: 1, from: [release-managers] }
                     override: { by: [release-managers], gates: [approvals] }
-                    """)
+                    """),
+            PolicyFile(path: "q.yaml", text: "version: 1\nkind: Policy\nname: q\nmatch: { images: ['**'], from: staging, to: production }\n"),
         ]
     }
 

@@ -162,7 +162,9 @@ enum StubServices {
         if let grant, let secret {
             stub.known = (
                 secret.sha256,
-                TokenRecord(id: UUID(), name: "t", grant: grant, groups: groups, hint: secret.hint, createdAt: Date(), expiresAt: Date().addingTimeInterval(3600))
+                TokenRecord(
+                    id: samples.flatMap { _ in UUID(uuidString: Samples.ended) } ?? UUID(), name: "t", grant: grant, groups: groups, hint: secret.hint, createdAt: Date(),
+                    expiresAt: Date().addingTimeInterval(3600))
             )
         }
         // What is made is found again.

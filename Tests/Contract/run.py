@@ -149,7 +149,7 @@ def main():
     started = []
     try:
         registries = [start_registry(work, name, started) for name in ("first", "second")]
-        for tag, label in (("1.0.0", "one"), ("1.1.0", "two"), ("1.2.0", "three")):
+        for tag, label in (("1.0.0", "one"), ("1.4.2", "two"), ("1.2.0", "three")):
             push(registries[0], "dev/shop/api", tag, label)
         policies(work / "policies", *registries)
         service, base, token = start_service(

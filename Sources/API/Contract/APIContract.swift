@@ -41,6 +41,9 @@ public struct APIContract: Sendable {
         let maximumBody: Int
         let needsToken: Bool
         let responses: [(status: String, description: String)]
+
+        /// Whether its route is in a group whose middleware authenticates.
+        var isBehindAuthentication: Bool { path.hasPrefix("/v1/") || path.hasPrefix("/api/") }
     }
 
     struct Parameter: Sendable {

@@ -9,12 +9,16 @@ struct ContractMiddleware: RouterMiddleware {
     typealias Context = ShipliftRequestContext
 
     let contract: APIContract
+    /// Behind authentication. At the door only that is checked which nobody has to be known for.
+    var isInside = false
 
     @concurrent
     func handle(
         _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         guard let path = context.endpointPath, let operation = contract.operation(path, request.method) else { return try await unserved(request, context, next) }
+        // Who is not known learns that first, and no body is read.
+        guard isInside || !operation.isBehindAuthentication else { return try await next(request, context) }
         if !request.uri.queryParameters.isEmpty { try checkQuery(request, operation) }
         if let accept = request.headers[.accept] { try checkAccept(accept, operation) }
         var context = context

@@ -23,7 +23,7 @@ struct EventRoutes: Sendable {
         let place = try Self.place(request)
         let isHeardOut: Bool
         do { isHeardOut = try events.isHeardOut(promotion, after: place) } catch {
-            throw Problem.invalid("Last-Event-ID", "this promotion has no such event yet; give the id of one that was received from it, or none")
+            throw Problem.unacceptable("Last-Event-ID", "this promotion has no such event yet; give the id of one that was received from it, or none")
         }
         // The standard's word for: don't come again.
         if isHeardOut { return Response(status: .noContent) }

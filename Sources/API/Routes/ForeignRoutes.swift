@@ -53,8 +53,10 @@ struct ForeignRoutes: Sendable {
         guard let name = body.name ?? body.packageName, body.name == nil || body.packageName == nil else { throw Problem.invalid("name", "name the package, once") }
         guard body.group == nil || body.groupName == nil else { throw Problem.invalid("group", "name the group once") }
         let group = body.group ?? body.groupName ?? ""
+        let image: ImageName
+        do { image = try ImageName(parsing: group.isEmpty ? name : group + "/" + name) } catch { throw Problem.unacceptable("name", error.description) }
         let asked = PromotionRequest(
-            image: try RequestParsing.image(group.isEmpty ? name : group + "/" + name, field: "name"), from: try await environment(body.fromFeed, "fromFeed"),
+            image: image, from: try await environment(body.fromFeed, "fromFeed"),
             to: try await environment(body.toFeed, "toFeed"), reference: .tag(try RequestParsing.tag(body.version, field: "version")),
             reason: try RequestParsing.reason(body.comments, field: "comments"))
         return try await promote(asked, request, context)

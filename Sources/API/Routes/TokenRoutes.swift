@@ -31,7 +31,7 @@ struct TokenRoutes: Sendable {
         case "reader": return .reader
         case "admin": return .admin
         case "reporter":
-            guard (body.environments ?? []).isEmpty else { throw .invalid("environments", "evidence is about images, wherever they are") }
+            guard (body.environments ?? []).isEmpty else { throw .unacceptable("environments", "evidence is about images, wherever they are") }
             return .reporter(images: try images(body))
         case "promoter", "approver":
             var environments: [EnvironmentName] = []

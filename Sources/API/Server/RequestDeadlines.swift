@@ -12,7 +12,7 @@ public struct RequestDeadlineSettings: Sendable {
     /// Between two requests of a connection, the next one's head included.
     public var idle: TimeAmount = .seconds(75)
     /// Between two looks at the clock.
-    public var look: TimeAmount = .seconds(1)
+    public var look: TimeAmount = .seconds(2)
 
     public init() {}
 
