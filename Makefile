@@ -35,6 +35,7 @@ bench-api: ## Measure the API under load with a bare Hummingbird route beside it
 	@swift build -c release --product shiplift --static-swift-stdlib
 	@swift build -c release --product bare-route --static-swift-stdlib
 	@python3 Benchmarks/api.py $(ARGS)
+	@[ -n "$(ARGS)" ] || python3 Benchmarks/waiters.py
 
 check: ## Check the formatting
 	swift format lint --recursive --parallel Sources Tests Package.swift

@@ -43,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -52,6 +53,7 @@ let package = Package(
         // C libraries: module maps only.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
+        .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
 
         // Values.
@@ -85,13 +87,15 @@ let package = Package(
             swiftSettings: strict),
 
         // The service.
+        .target(name: "Gzip", dependencies: ["CZlib"], swiftSettings: wrapper),
         .target(name: "APIModel", swiftSettings: strict),
         .target(name: "Exposition", dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")], swiftSettings: strict),
         .target(
             name: "API",
             dependencies: [
-                "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "Comparison", "OCI", hummingbird, logging,
+                "APIModel", "Gzip", "PromotionCore", "PolicyEngine", "AuditLog", "Comparison", "OCI", hummingbird, logging, crypto, yams,
                 .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"), .product(name: "HummingbirdCore", package: "hummingbird"),
             ], swiftSettings: strict),
         .target(
             name: "Worker", dependencies: ["PromotionCore", "PolicyEngine", "AuditLog", "OCI", logging, lifecycle],

@@ -107,7 +107,7 @@ def running(arguments, folder):
         service = Service(arguments.binary, folder)
         stack.callback(service.stop)
         write_policies(service.policies, registry.host)
-        service.launch({"SHIPLIFT_CONCURRENCY": "1", "SHIPLIFT_QUEUE_LIMIT": "10000000"})
+        service.launch({"SHIPLIFT_RATE_LIMIT": "off", "SHIPLIFT_CONCURRENCY": "1", "SHIPLIFT_QUEUE_LIMIT": "10000000"})
         port = processes.free_port()
         log = stack.enter_context(open(os.path.join(folder, "bare.log"), "wb"))
         bare = processes.start([arguments.bare, str(port)], log, log)

@@ -10,34 +10,39 @@ import PromotionCore
 public struct Problem: Error, HTTPResponseError, Sendable {
     public let resource: ProblemResource
     let retryAfter: Int?
+    private let headers: HTTPFields
 
     static let typePrefix = "https://shiplift.dev/problems/"
 
     init(
         _ type: String, status: Int, title: String, detail: String, field: String? = nil, retryable: Bool = false, retryAfter: Int? = nil,
-        failure: FailureResource? = nil
+        failure: FailureResource? = nil, headers: HTTPFields = [:]
     ) {
         resource = ProblemResource(
             type: Self.typePrefix + type, title: title, status: status, detail: detail, field: field, retryable: retryable, failure: failure)
         self.retryAfter = retryAfter
+        self.headers = headers
     }
 
-    private init(resource: ProblemResource, retryAfter: Int?) {
+    private init(resource: ProblemResource, retryAfter: Int?, headers: HTTPFields) {
         self.resource = resource
         self.retryAfter = retryAfter
+        self.headers = headers
     }
 
     func at(_ instance: String, requestID: PromotionCore.RequestID) -> Problem {
         var resource = resource
         resource.instance = instance
         resource.requestId = requestID.description
-        return Problem(resource: resource, retryAfter: retryAfter)
+        return Problem(resource: resource, retryAfter: retryAfter, headers: headers)
     }
 
     public var status: HTTPResponse.Status { HTTPResponse.Status(code: resource.status) }
 
     public func response(from request: Request, context: some RequestContext) throws -> Response {
-        var headers: HTTPFields = [.contentType: "application/problem+json"]
+        var headers = headers
+        headers[.contentType] = "application/problem+json"
+        headers[.cacheControl] = "no-store"
         if let retryAfter { headers[.retryAfter] = String(retryAfter) }
         if resource.status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"shiplift\"" }
         let body = try APIJSON.encoder().encode(resource)
@@ -53,6 +58,19 @@ public struct Problem: Error, HTTPResponseError, Sendable {
     }
 
     static func forbidden(_ detail: String) -> Problem { Problem("forbidden", status: 403, title: "Not permitted", detail: detail) }
+
+    static func tooMany(_ detail: String, retryAfter: Int) -> Problem {
+        Problem("rate-limited", status: 429, title: "Too many requests", detail: detail + "; come again later", retryable: true, retryAfter: retryAfter)
+    }
+
+    /// Well formed, and still not to be taken.
+    static func unacceptable(_ field: String, _ detail: String) -> Problem {
+        Problem("unacceptable", status: 422, title: "This does not count", detail: detail, field: field)
+    }
+
+    static func bodyTooLarge(_ limit: Int) -> Problem {
+        Problem("body-too-large", status: 413, title: "The body is too large", detail: "this takes a body of at most \(limit) bytes")
+    }
 
     static func notFound(_ detail: String) -> Problem { Problem("not-found", status: 404, title: "Not found", detail: detail) }
 }
@@ -77,7 +95,7 @@ extension Problem {
                 retryAfter: 30)
         case .conflict(let detail): self.init("conflict", status: 409, title: "Not possible as things stand", detail: detail)
         case .unacceptable(let field, let detail):
-            self.init("unacceptable", status: 422, title: "This does not count", detail: detail, field: field)
+            self = .unacceptable(field, detail)
         case .failure(let failure): self.init(failure)
         case .store(let error): self.init(error)
         }
@@ -104,6 +122,10 @@ extension Problem {
         case .notFound: self = .notFound(error.description)
         case .stale(let current):
             self.init("wrong-state", status: 409, title: "Not possible in this state", detail: "the promotion is \(current.rawValue), which does not allow this")
+        case .changed(let version):
+            self.init(
+                "precondition-failed", status: 412, title: "It has changed since", detail: error.description + "; read it again, then decide", field: "If-Match",
+                headers: [.eTag: "\"\(version)\""])
         case .alreadyInProgress(let id):
             self.init("already-in-progress", status: 409, title: "Already under way", detail: "the same promotion is already under way: /v1/promotions/\(id)")
         case .idempotencyKeyReused:

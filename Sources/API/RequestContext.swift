@@ -17,6 +17,8 @@ public struct ShipliftRequestContext: RequestContext {
     let channel: any Channel
     /// The caller's address; `unknown` where it can't be known.
     var remoteAddress: String { client.address?.description ?? "unknown" }
+    /// Largest body of this route, in bytes.
+    var bodyLimit = APIContract.usualBodyLimit
 
     public init(source: Source) {
         coreContext = .init(source: source)
@@ -24,13 +26,12 @@ public struct ShipliftRequestContext: RequestContext {
         var random = SystemRandomNumberGenerator()
         requestID = PromotionCore.RequestID(UUID.version7(at: Date(), random: &random))
         let remote = source.channel.remoteAddress
-        isFromLoopback = remote?.isLoopback ?? false
+        isFromLoopback = remote?.ipAddress.map(Self.isLoopback) ?? false
         client = ClientInformation(address: remote?.ipAddress.flatMap { InternetAddress(parsing: $0) })
         channel = source.channel
     }
 
-    /// Largest body of any route, in bytes.
-    public var maxUploadSize: Int { 1 << 20 }
+    public var maxUploadSize: Int { bodyLimit }
 
     /// The caller; routes behind authentication always have one.
     func authenticated() throws(Problem) -> Principal {
@@ -43,11 +44,8 @@ public struct ShipliftRequestContext: RequestContext {
         guard principal.isAdmin else { throw Problem.forbidden("this needs the role admin; the caller is \(principal.grant.role)") }
         return principal
     }
-}
 
-extension SocketAddress {
-    var isLoopback: Bool {
-        guard let address = ipAddress else { return false }
+    private static func isLoopback(_ address: String) -> Bool {
         let four = address.hasPrefix("::ffff:") ? String(address.dropFirst(7)) : address
         return address == "::1" || four.hasPrefix("127.")
     }

@@ -30,6 +30,9 @@ public struct APIServices: Sendable {
     public var directory: any RegistryDirectory
     public var inventory: InventoryServices
     public var metrics: MetricsSource
+    public var events: PromotionEvents
+    public var contract: APIContract
+    public var settings: APISettings
 
     /// Where the metrics come from, and who may read them.
     public struct MetricsSource: Sendable {
@@ -50,7 +53,7 @@ public struct APIServices: Sendable {
         evidence: EvidencePosting, eligibility: Eligibility, reviews: Reviews, decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
         readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, inventory: InventoryServices,
-        metrics: MetricsSource
+        metrics: MetricsSource, events: PromotionEvents, contract: APIContract, settings: APISettings = APISettings()
     ) {
         self.promotions = promotions
         self.store = store
@@ -73,6 +76,9 @@ public struct APIServices: Sendable {
         self.directory = directory
         self.inventory = inventory
         self.metrics = metrics
+        self.events = events
+        self.contract = contract
+        self.settings = settings
     }
 }
 
@@ -92,8 +98,14 @@ public struct InventoryServices: Sendable {
 extension APIServices {
     /// The routes of openapi.yaml.
     public func router() -> Router<ShipliftRequestContext> {
-        let router = Router(context: ShipliftRequestContext.self)
+        let limiter = settings.callerLimit.map { RateLimiter($0) }
+        let router = Router(context: ShipliftRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ProblemMiddleware())
+        if !settings.origins.isEmpty { router.add(middleware: OriginsMiddleware(origins: settings.origins)) }
+        router.add(middleware: CompressionMiddleware())
+        if let limit = settings.guessLimit { router.add(middleware: GuessLimitMiddleware(limiter: RateLimiter(limit))) }
+        router.add(middleware: ContractMiddleware(contract: contract))
+        ContractRoutes(contract: contract).add(to: router)
         // Says only that the process lives: a database that is down must not make the platform restart us.
         router.get("healthz") { _, _ in try Response.json(HealthResource(status: "ok", checks: [:])) }
         router.get("readyz") { [readiness] _, _ in
@@ -106,7 +118,10 @@ extension APIServices {
         let access = AuthenticationMiddleware(authentication: authentication, browsers: browsers)
         MetricsRoute(authentication: access, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
         let v1 = router.group("v1").add(middleware: access)
+        if let limiter { v1.add(middleware: CallerLimitMiddleware(limiter: limiter)) }
+        v1.add(middleware: ContractMiddleware(contract: contract, isInside: true))
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
+        EventRoutes(promotions: promotions, events: events).add(to: v1)
         VerdictRoutes(verdicts: verdicts).add(to: v1)
         EvidenceRoutes(posting: evidence).add(to: v1)
         EligibilityRoutes(eligibility: eligibility, decisions: decisions).add(to: v1)
@@ -121,6 +136,14 @@ extension APIServices {
         ScanRoutes(scanning: inventory.scanning).add(to: v1)
         InventoryRoutes(queries: inventory.queries, policies: policies).add(to: v1)
         RollbackRoutes(rollbacks: inventory.rollbacks, promotions: promotions).add(to: v1)
+        addForeign(to: router, access, limiter)
         return router
+    }
+
+    private func addForeign(to router: Router<ShipliftRequestContext>, _ access: AuthenticationMiddleware, _ limiter: RateLimiter?) {
+        let group = router.group("api").add(middleware: ForeignCredentialsMiddleware()).add(middleware: access)
+        if let limiter { group.add(middleware: CallerLimitMiddleware(limiter: limiter)) }
+        group.add(middleware: ContractMiddleware(contract: contract, isInside: true))
+        ForeignRoutes(promotions: promotions, policies: policies, settings: settings).add(to: group)
     }
 }

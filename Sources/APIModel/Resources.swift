@@ -309,10 +309,53 @@ public enum APIJSON {
         return decoder
     }
 
-    /// An RFC 3339 time, with or without fractions of a second.
+    /// An RFC 3339 time, with or without fractions of a second; those beyond nanoseconds are cut off.
     public static func date(_ text: String) -> Date? {
-        do { return try Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)) } catch {
-            do { return try Date(text, strategy: .iso8601) } catch { return nil }
+        var rest = Substring(text).utf8
+        func number(_ digits: Int, _ range: ClosedRange<Int>) -> Int? {
+            let part = rest.prefix(digits)
+            guard part.count == digits, part.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            rest = rest.dropFirst(digits)
+            let value = part.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+            return range.contains(value) ? value : nil
         }
+        func skip(_ characters: String) -> UInt8? {
+            guard let first = rest.first, characters.utf8.contains(first) else { return nil }
+            rest = rest.dropFirst()
+            return first
+        }
+        guard let year = number(4, 0...9999), skip("-") != nil, let month = number(2, 1...12), skip("-") != nil, let day = number(2, 1...31),
+            skip("Tt ") != nil, let hour = number(2, 0...23), skip(":") != nil, let minute = number(2, 0...59), skip(":") != nil,
+            let second = number(2, 0...60), day <= length(of: month, year)
+        else { return nil }
+        var fraction = 0.0
+        if skip(".") != nil {
+            let digits = rest.prefix { (0x30...0x39).contains($0) }
+            guard !digits.isEmpty else { return nil }
+            fraction = Double(digits.prefix(9).reduce(0) { $0 * 10 + Int($1 - 0x30) }) / [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9][min(9, digits.count)]
+            rest = rest.dropFirst(digits.count)
+        }
+        var offset = 0
+        guard let zone = skip("Zz+-") else { return nil }
+        if zone == UInt8(ascii: "+") || zone == UInt8(ascii: "-") {
+            guard let hours = number(2, 0...23), skip(":") != nil, let minutes = number(2, 0...59) else { return nil }
+            offset = (zone == UInt8(ascii: "-") ? -1 : 1) * (hours * 60 + minutes)
+        }
+        guard rest.isEmpty else { return nil }
+        return Date(timeIntervalSince1970: Double(((days(year, month, day) * 24 + hour) * 60 + minute - offset) * 60 + second) + fraction)
+    }
+
+    private static func length(of month: Int, _ year: Int) -> Int {
+        if month == 2 { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28 }
+        return [4, 6, 9, 11].contains(month) ? 30 : 31
+    }
+
+    /// Days since 1970 in the Gregorian calendar: years begin in March, so that the leap day is the last.
+    private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int {
+        let year = month <= 2 ? year - 1 : year
+        let era = (year >= 0 ? year : year - 399) / 400
+        let yearOfEra = year - era * 400
+        let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
+        return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
     }
 }

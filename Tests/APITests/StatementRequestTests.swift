@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (#","kin":"x""#, "kin"), (#","image":"Shop""#, "image"), (#","details":[1]"#, "details"), (#","details":{"a":"\u0000"}"#, "details"),
+        (#","kin":"x""#, "kin"), (#","image":"Shop""#, "image"), (#","details":[1]"#, "details"),
         (#","url":"javascript:alert(1)""#, "url"), (#","url":"https://a b""#, "url"),
     ]) func badEvidenceNamesTheFieldAtFault(_ members: String, _ field: String) async throws {
         let answer = try await send(.post, "/v1/evidence", evidence(members))
@@ -56,8 +56,10 @@ import Testing
             let answer = try await send(.post, "/v1/evidence", #"{"digest":"\#(Self.digest)","kind":"\#(kind)","result":"\#(result)"}"#)
             #expect(answer.status == 400 && answer.problem?.field == field)
         }
-        let large = evidence(#","details":{"a":"\#(String(repeating: "x", count: 40_000))"}"#)
-        #expect(try await send(.post, "/v1/evidence", large).problem?.field == "details")
+        for value in [String(repeating: "x", count: 40_000), "\\u0000"] {
+            let answer = try await send(.post, "/v1/evidence", evidence(#","details":{"a":"\#(value)"}"#))
+            #expect(answer.status == 422 && answer.problem?.field == "details")
+        }
     }
 
     @Test(arguments: [
@@ -124,7 +126,7 @@ import Testing
             (#"{"name":"a","role":"approver","images":["regex:("]}"#, "images"), (#"{"name":"a","role":"king"}"#, "role"),
         ] {
             let answer = try await send(.post, "/v1/tokens", body)
-            #expect(answer.status == 400 && answer.problem?.field == field, "\(body): \(answer.problem?.detail ?? "")")
+            #expect([400, 422].contains(answer.status) && answer.problem?.field == field, "\(body): \(answer.problem?.detail ?? "")")
         }
     }
 }

@@ -7,30 +7,53 @@ import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
 struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk,
-    StatementStore, DecisionLog, RegistryDirectory, SessionStore, IssuerDocuments, ImageInspection, InventoryStore, InventoryQueries, EarlierStates, RegistrySurvey
+    StatementStore, DecisionLog, RegistryDirectory, PromotionJournal, SessionStore, IssuerDocuments, ImageInspection, InventoryStore, InventoryQueries,
+    EarlierStates, RegistrySurvey
 {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
     /// The one browser in which somebody has logged in.
     var session: (sha256: [UInt8], record: SessionRecord)?
+    /// What there is, where a test is about answers that hold something.
+    var samples: Samples?
 
-    func create(_ promotion: Promotion, key: IdempotencyKey?, audit: AuditEntry) async throws(StoreError) -> CreatedPromotion { throw .notFound }
-    func promotion(_ id: PromotionID) async throws(StoreError) -> Promotion? { nil }
-    func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion> { Page(items: [], next: nil) }
+    func create(_ promotion: Promotion, key: IdempotencyKey?, audit: AuditEntry) async throws(StoreError) -> CreatedPromotion {
+        guard samples != nil else { throw .notFound }
+        return .created(promotion)
+    }
+    func promotion(_ id: PromotionID) async throws(StoreError) -> Promotion? { samples?.promotion(id) }
+    func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion> {
+        Page(items: samples?.promotions ?? [], next: samples.map { _ in "bmV4dA==" })
+    }
     func move(_ changes: [StateChange], lease: Lease) async throws(StoreError) -> [RecordedMove] { throw .notFound }
-    func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
-    func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func cancel(
+        _ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry, whileRunning request: AuditEntry
+    ) async throws(StoreError) -> Promotion { try changed(id, versions) }
+    func retry(_ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry) async throws(StoreError) -> Promotion { try changed(id, versions) }
+    private func changed(_ id: PromotionID, _ versions: Set<Int>?) throws(StoreError) -> Promotion {
+        guard let promotion = samples?.promotion(id) else { throw .notFound }
+        if let versions, !versions.contains(promotion.version) { throw .changed(version: promotion.version) }
+        return promotion
+    }
     func claim(owner: UUID, limit: Int, duration: Duration) async throws(StoreError) -> [LeasedPromotion] { [] }
     func renew(_ lease: Lease, for duration: Duration, progress: CopyProgress?) async throws(StoreError) -> Bool { false }
     func giveBack(_ lease: Lease, after delay: Duration, countsAsFailure: Bool) async throws(StoreError) {}
+    func standings(of ids: [PromotionID]) async throws(StoreError) -> [PromotionStanding] { [] }
+    func moves(of id: PromotionID, after version: Int, limit: Int) async throws(StoreError) -> [PromotionMove] { samples?.moves(after: version) ?? [] }
     func rescue() async throws(StoreError) -> Int { 0 }
     func wakeUps() async -> AsyncStream<Void> { AsyncStream { $0.finish() } }
     func announce() async throws(StoreError) {}
     func depth() async throws(StoreError) -> QueueDepth { QueueDepth(available: 0, running: 0, oldestSeconds: nil) }
     func create(_ token: TokenRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {}
     func token(sha256: [UInt8]) async throws(StoreError) -> TokenRecord? { known?.sha256 == sha256 ? known?.record : nil }
-    func tokens(limit: Int) async throws(StoreError) -> [TokenRecord] { [] }
-    func revoke(_ id: UUID, audit: AuditEntry) async throws(StoreError) -> TokenRecord { throw .notFound }
+    func tokens(limit: Int) async throws(StoreError) -> [TokenRecord] { samples == nil ? [] : [known?.record].compactMap(\.self) }
+    func revoke(_ id: UUID, audit: AuditEntry) async throws(StoreError) -> TokenRecord {
+        guard samples != nil, let record = known?.record else { throw .notFound }
+        return record
+    }
+    func images(matching text: String?, cursor: String?, limit: Int) async throws(StoreError) -> Page<ImageSummary> {
+        Page(items: samples?.images ?? [], next: nil)
+    }
     func rotate(_ token: TokenRecord, sha256: [UInt8], overlap: Date, audit: AuditEntry) async throws(StoreError) -> TokenRecord { throw .notFound }
     func create(_ session: SessionRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {}
     func session(sha256: [UInt8], now: Date) async throws(StoreError) -> SessionRecord? { session?.sha256 == sha256 ? session?.record : nil }
@@ -39,25 +62,26 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func exchange(_ form: [(name: String, value: String)], at url: String, of issuer: TrustedIssuer, limit: Int) async throws(IssuerDocumentError) -> Data {
         throw IssuerDocumentError("nobody is asked")
     }
-    func images(matching text: String?, cursor: String?, limit: Int) async throws(StoreError) -> Page<ImageSummary> { Page(items: [], next: nil) }
     func tags(
         image: ImageName, environment: EnvironmentName?, tag: Tag?, history: Bool, cursor: String?, limit: Int
-    ) async throws(StoreError) -> Page<TagPeriod> { Page(items: [], next: nil) }
-    func artifact(_ digest: Digest) async throws(StoreError) -> ArtifactSummary? { nil }
+    ) async throws(StoreError) -> Page<TagPeriod> { Page(items: samples?.tags ?? [], next: nil) }
+    func artifact(_ digest: Digest) async throws(StoreError) -> ArtifactSummary? { samples?.artifact }
     func observe(
         tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String, age: Duration
     ) async throws(StoreError) {}
     func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError) {}
     func lastPolicy() async throws(StoreError) -> [PolicyFile]? { nil }
     func append(_ entry: AuditEntry) async throws(StoreError) {}
-    func entries(_ filter: AuditFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<LoggedAct> { Page(items: [], next: nil) }
+    func entries(_ filter: AuditFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<LoggedAct> {
+        Page(items: samples?.acts ?? [], next: nil)
+    }
     func sequence(signer: CheckpointSigner?) async throws(StoreError) -> Int { 0 }
     func verify(keys: [CheckpointVerifier]) async throws(StoreError) -> AuditVerification { .intact(size: 0, root: .empty, checkpoints: 0) }
-    func checkpoint() async throws(StoreError) -> String? { nil }
+    func checkpoint() async throws(StoreError) -> String? { samples.map { _ in "shiplift\n1\nAAAA\n" } }
     func export(to line: @concurrent (String) async throws -> Void) async throws {}
     func resolve(
         _ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally
-    ) async throws(PromotionFailure) -> ResolvedArtifact? { nil }
+    ) async throws(PromotionFailure) -> ResolvedArtifact? { samples?.resolved }
     func facts(
         of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
     ) async throws(PromotionFailure) -> ArtifactFacts {
@@ -77,13 +101,17 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
     func sightings(of digest: Digest, image: ImageName) async throws(StoreError) -> [RegistryPresence] { [] }
     func promotions(into environment: EnvironmentName, since: Date) async throws(StoreError) -> [RecentPromotion] { [] }
-    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { [] }
+    func verdicts(on promotion: PromotionID) async throws(StoreError) -> [PromotionVerdict] { samples?.verdicts ?? [] }
     func evidence(about digests: [Digest], image: ImageName, kinds: Set<String>) async throws(StoreError) -> [EvidenceFact] { [] }
     func scans(of digests: [Digest], image: ImageName) async throws(StoreError) -> [ScanFact] { [] }
-    func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func record(
+        _ verdict: PromotionVerdict, ifVersion versions: Set<Int>?, audit: AuditEntry, revival: AuditEntry
+    ) async throws(StoreError) -> Promotion { try changed(verdict.promotion, versions) }
     func record(_ evidence: PostedEvidence, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
     func record(_ scan: PostedScan, audit: AuditEntry) async throws(StoreError) -> [PromotionID] { [] }
-    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<PostedFact> { Page(items: [], next: nil) }
+    func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<PostedFact> {
+        Page(items: samples?.statements ?? [], next: nil)
+    }
     func decisions(since: Date, cursor: String?, limit: Int) async throws(StoreError) -> Page<RecordedDecision> { Page(items: [], next: nil) }
     func carryEvidence(_ order: TransferOrder) async throws(PromotionFailure) -> [CarriedEvidence] { [] }
     func plan(_ order: TransferOrder) async throws(PromotionFailure) -> CopyPlanSummary { CopyPlanSummary(targets: [], steps: []) }
@@ -92,25 +120,30 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
         TagCommit(moves: [], report: CopyReport())
     }
     func current() async throws(PromotionFailure) -> PolicySet {
-        let files = [
-            PolicyFile(
-                path: "environments.yaml",
-                text: """
-                    version: 1
-                    kind: Environments
-                    environments:
-                      - { name: dev, registries: [{ url: "https://dev.example.test" }] }
-                      - { name: test, registries: [{ url: "https://test.example.test" }] }
-                    """),
-            PolicyFile(
-                path: "identities.yaml",
-                text: """
-                    version: 1
-                    kind: Identities
-                    issuers: { idp: { issuer: "https://idp.example.test", audience: shiplift, login: { clientID: shiplift } } }
-                    rules: [{ name: everybody, issuer: idp, claims: { groups: staff }, grants: [{ verbs: administer }] }]
-                    """),
-        ]
+        let files =
+            [
+                PolicyFile(
+                    path: "environments.yaml",
+                    text: """
+                        version: 1
+                        kind: Environments
+                        groups:
+                          release-managers: [{ issuer: shiplift, claims: { groups: release-managers } }]
+                        environments:
+                          - { name: dev, registries: [{ url: "https://dev.example.test" }] }
+                          - { name: test, registries: [{ url: "https://test.example.test" }] }
+                          - { name: staging, registries: [{ url: "https://staging.example.test" }] }
+                          - { name: production, registries: [{ url: "https://production.example.test" }] }
+                        """),
+                PolicyFile(
+                    path: "identities.yaml",
+                    text: """
+                        version: 1
+                        kind: Identities
+                        issuers: { idp: { issuer: "https://idp.example.test", audience: shiplift, login: { clientID: shiplift } } }
+                        rules: [{ name: everybody, issuer: idp, claims: { groups: staff }, grants: [{ verbs: administer }] }]
+                        """),
+            ] + (samples?.policies ?? [])
         do { return try PolicySet(files: files, commit: nil) } catch { throw PromotionFailure(.configuration, "\(error)") }
     }
     func refused() async -> [PolicyDiagnostic] { [] }
@@ -136,18 +169,29 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
 }
 
 enum StubServices {
+    /// The contract that the service ships with.
+    static let contract: APIContract = {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../openapi.yaml")
+        do { return try APIContract(yaml: String(contentsOf: file, encoding: .utf8)) } catch { preconditionFailure("openapi.yaml: \(error)") }
+    }()
+
     static func make(
-        grant: Grant? = nil, secret: APITokenSecret? = nil, metrics: MetricsAccess = .loopback, session: (sha256: [UInt8], record: SessionRecord)? = nil
+        grant: Grant? = nil, secret: APITokenSecret? = nil, groups: [String] = [], metrics: MetricsAccess = .loopback, settings: APISettings = APISettings(),
+        samples: Samples? = nil, session: (sha256: [UInt8], record: SessionRecord)? = nil
     ) -> APIServices {
         var stub = UnreachableStore()
         stub.session = session
+        stub.samples = samples
         if let grant, let secret {
             stub.known = (
                 secret.sha256,
-                TokenRecord(id: UUID(), name: "t", grant: grant, hint: secret.hint, createdAt: Date(), expiresAt: Date().addingTimeInterval(3600))
+                TokenRecord(
+                    id: samples.flatMap { _ in UUID(uuidString: Samples.ended) } ?? UUID(), name: "t", grant: grant, groups: groups, hint: secret.hint, createdAt: Date(),
+                    expiresAt: Date().addingTimeInterval(3600))
             )
         }
-        let environs = Environs(now: { Date() }, newID: { UUID() })
+        // What is made is found again.
+        let environs = Environs(now: { Date() }, newID: { samples.flatMap { _ in UUID(uuidString: Samples.ended) } ?? UUID() })
         let promotions = Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs)
         let (tokens, keyring) = (Tokens(store: stub, environs: environs), IssuerKeyring(documents: stub, now: environs.now))
         return APIServices(
@@ -169,6 +213,7 @@ enum StubServices {
             inventory: InventoryServices(
                 scanning: InventoryScanning(store: stub, survey: stub, policies: stub, environs: environs), queries: stub,
                 rollbacks: Rollbacks(states: stub, store: stub, queue: stub, registries: stub, memory: stub, policies: stub, environs: environs)),
-            metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" })
+            metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" },
+            events: PromotionEvents(journal: stub, changes: PromotionChanges()), contract: contract, settings: settings)
     }
 }

@@ -53,8 +53,10 @@ final class InMemoryPromotions: PromotionStore, WorkQueue {
     func create(_ promotion: Promotion, key: IdempotencyKey?, audit: AuditEntry) async throws(StoreError) -> CreatedPromotion { throw .notFound }
     func promotion(_ id: PromotionID) async throws(StoreError) -> Promotion? { state.withLock { $0.promotion } }
     func promotions(_ filter: PromotionFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<Promotion> { throw .notFound }
-    func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
-    func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
+    func cancel(
+        _ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry, whileRunning request: AuditEntry
+    ) async throws(StoreError) -> Promotion { throw .notFound }
+    func retry(_ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry) async throws(StoreError) -> Promotion { throw .notFound }
     func claim(owner: UUID, limit: Int, duration: Duration) async throws(StoreError) -> [LeasedPromotion] { [] }
     func renew(_ lease: Lease, for duration: Duration, progress: CopyProgress?) async throws(StoreError) -> Bool { false }
     func rescue() async throws(StoreError) -> Int { 0 }

@@ -26,6 +26,15 @@ enum RequestParsing {
         return try APIJSON.decoder().decode(type, from: data)
     }
 
+    /// For operations without a body: an empty object says as little as none, and everything else is refused by its name.
+    static func refuseBody(_ request: Request, _ context: ShipliftRequestContext) async throws {
+        let data = try await bytes(request, context)
+        if data.isEmpty { return }
+        let members = try members(data)
+        guard let name = members.keys.sorted().first else { return }
+        throw Problem.invalid(String(name.prefix(80)), "there is no field '\(name.prefix(80))': this takes no body")
+    }
+
     /// Unknown query parameters are refused, so that a typing error does not widen a question.
     static func refuseUnknownQuery(_ request: Request, known: Set<String>) throws(Problem) {
         for (name, _) in request.uri.queryParameters where !known.contains(String(name)) {
@@ -57,7 +66,7 @@ enum RequestParsing {
     private static func bytes(_ request: Request, _ context: ShipliftRequestContext) async throws -> Data {
         let buffer: ByteBuffer
         do { buffer = try await request.body.collect(upTo: context.maxUploadSize) } catch {
-            throw Problem("body-too-large", status: 413, title: "The body is too large", detail: "a body has at most \(context.maxUploadSize) bytes")
+            throw Problem.bodyTooLarge(context.bodyLimit)
         }
         return Data(buffer.readableBytesView)
     }
@@ -70,6 +79,9 @@ enum RequestParsing {
     }
 
     private static func refuseUnknown(_ members: [String: Any], _ fields: Set<String>, in prefix: String = "") throws(Problem) {
+        if let empty = members.keys.sorted().first(where: { fields.contains($0) && members[$0] is NSNull }) {
+            throw Problem.invalid(prefix + empty, "the field '\(empty)' must not be null; leave it out where there is nothing to say")
+        }
         guard let unknown = members.keys.sorted().first(where: { !fields.contains($0) }) else { return }
         throw Problem.invalid(
             prefix + unknown.prefix(80), "there is no field '\(unknown.prefix(80))'; known: \(fields.sorted().joined(separator: ", "))")
@@ -102,10 +114,14 @@ enum RequestParsing {
         guard (body.targetTags ?? []).count <= 20 else { throw .invalid("targetTags", "at most 20 tags") }
         var targets: [Tag] = []
         for text in body.targetTags ?? [] { targets.append(try tag(text, field: "targetTags")) }
-        guard (body.reason ?? "").utf8.count <= 2000, body.reason?.contains("\u{0}") != true else { throw .invalid("reason", "at most 2,000 bytes, without NUL") }
         return PromotionRequest(
             image: try image(body.image), from: try environment(body.from, field: "from"), to: try environment(body.to, field: "to"), reference: reference,
-            targetTags: targets, reason: body.reason)
+            targetTags: targets, reason: try reason(body.reason, field: "reason"))
+    }
+
+    static func reason(_ text: String?, field: String) throws(Problem) -> String? {
+        guard (text ?? "").unicodeScalars.count <= 2000, text?.contains("\u{0}") != true else { throw .invalid(field, "at most 2,000 characters, without NUL") }
+        return text
     }
 
     private static func tag_(_ text: String) throws(Problem) -> Tag { try tag(text, field: "tag") }
@@ -124,18 +140,40 @@ enum RequestParsing {
         return date
     }
 
+    /// `true` or `false`; false where it is not given.
+    static func flag(_ request: Request, _ name: String) throws(Problem) -> Bool {
+        guard let text = query(request, name) else { return false }
+        guard let flag = Bool(text) else { throw .invalid(name, "true or false") }
+        return flag
+    }
+
     static func query(_ request: Request, _ name: String) -> String? { request.uri.queryParameters[Substring(name)].map(String.init) }
 
-    /// RFC 7240: `Prefer: wait=N`, at most 60 seconds; `nil` where nothing is preferred.
+    /// Longest wait in one request, in seconds.
+    static let longestWait = 600
+
+    /// RFC 7240: `Prefer: wait=N`, at most `longestWait`; `nil` where nothing is preferred.
     static func wait(_ request: Request) -> Int? {
         guard let prefer = HTTPField.Name("Prefer") else { return nil }
         for field in request.headers[values: prefer] {
             for preference in field.split(separator: ",") {
                 let parts = preference.split(separator: "=").map { $0.trimmingCharacters(in: .whitespaces) }
-                if parts.count == 2, parts[0].lowercased() == "wait", let seconds = Int(parts[1]), seconds >= 0 { return min(seconds, 60) }
+                if parts.count == 2, parts[0].lowercased() == "wait", let seconds = Int(parts[1]), seconds >= 0 { return min(seconds, longestWait) }
             }
         }
         return nil
+    }
+
+    /// `If-Match` (RFC 9110 §13.1.1): the versions that the caller means, none of them where its tags are none of ours; `nil` for any.
+    static func versions(_ request: Request) -> Set<Int>? {
+        guard let header = request.headers[.ifMatch] else { return nil }
+        let tags = header.utf8.count <= 1_024 ? header.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } : []
+        if tags == ["*"] { return nil }
+        return Set(
+            tags.compactMap { tag in
+                guard tag.count > 2, tag.hasPrefix("\""), tag.hasSuffix("\"") else { return nil }
+                return Int(tag.dropFirst().dropLast())
+            })
     }
 
     /// `Idempotency-Key`: a structured-field string or a bare one, 1 to 255 visible characters.

@@ -61,10 +61,14 @@ extension PromotionResource {
                     digest: $0.digest.description, written: $0.written)
             },
             failure: promotion.failure.map(FailureResource.init), attempts: promotion.attempts,
-            progress: promotion.progress.map {
-                ProgressResource(blobsDone: $0.blobsDone, blobsTotal: $0.blobsTotal, bytesDone: $0.bytesDone, bytesTotal: $0.bytesTotal)
-            })
+            progress: promotion.progress.map(ProgressResource.init))
         rollback = promotion.rollback.map { RollbackOriginResource(step: $0.step.description, state: $0.state, restores: $0.restores) }
+    }
+}
+
+extension ProgressResource {
+    init(_ progress: CopyProgress) {
+        self.init(blobsDone: progress.blobsDone, blobsTotal: progress.blobsTotal, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal)
     }
 }
 

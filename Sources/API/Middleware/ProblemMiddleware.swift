@@ -16,8 +16,16 @@ struct ProblemMiddleware: RouterMiddleware {
         _ request: Request, context: Context, next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
-        if let field = Self.requestIDField, let given = request.headers[field].flatMap(PromotionCore.RequestID.init(parsing:)) { context.requestID = given }
+        var random = SystemRandomNumberGenerator()
+        let trace = TraceContext(request.headers, random: &random)
+        if let field = Self.requestIDField, let given = request.headers[field].flatMap(PromotionCore.RequestID.init(parsing:)) {
+            context.requestID = given
+        } else if trace.isGiven, let id = PromotionCore.RequestID(parsing: trace.traceID) {
+            // What the caller calls it leads from our records to the caller's.
+            context.requestID = id
+        }
         context.logger[metadataKey: "request"] = "\(context.requestID)"
+        context.logger[metadataKey: "trace"] = "\(trace.traceID)"
         let began = ContinuousClock.now
         var response: Response
         do { response = try await next(request, context) } catch {
@@ -25,6 +33,8 @@ struct ProblemMiddleware: RouterMiddleware {
             response = try problem.response(from: request, context: context)
         }
         if let field = Self.requestIDField { response.headers[field] = context.requestID.description }
+        if let field = TraceContext.parentField { response.headers[field] = trace.parent }
+        if let field = TraceContext.stateField, let state = trace.state { response.headers[field] = state }
         // What was read is for debugging: acts and refusals are what a log is kept for, and metrics count the rest.
         let isRead = request.method == .get || request.method == .head
         let level: Logger.Level = response.status.code >= 500 ? .error : isRead && response.status.code < 400 ? .debug : .info

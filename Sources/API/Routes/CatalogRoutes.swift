@@ -25,9 +25,10 @@ struct CatalogRoutes: Sendable {
             try RequestParsing.environment(text, field: "environment")
         }
         let tag = try RequestParsing.query(request, "tag").map { text throws(Problem) in try RequestParsing.tag(text, field: "tag") }
-        if RequestParsing.query(request, "refresh") == "true" { try await refresh(image, environment) }
+        let isHistory = try RequestParsing.flag(request, "history")
+        if try RequestParsing.flag(request, "refresh") { try await refresh(image, environment) }
         let page = try await catalog.tags(
-            image: image, environment: environment, tag: tag, history: RequestParsing.query(request, "history") == "true",
+            image: image, environment: environment, tag: tag, history: isHistory,
             cursor: RequestParsing.query(request, "cursor"), limit: try RequestParsing.limit(request))
         let items = page.items.map {
             TagResource(

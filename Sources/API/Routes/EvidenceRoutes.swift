@@ -41,7 +41,7 @@ struct EvidenceRoutes: Sendable {
         let completedAt = try RequestParsing.date(request, "completedAt")
         let buffer: ByteBuffer
         do { buffer = try await request.body.collect(upTo: ScanReport.maximumBytes) } catch {
-            throw Problem("body-too-large", status: 413, title: "The body is too large", detail: "a report has at most \(ScanReport.maximumBytes) bytes")
+            throw Problem.bodyTooLarge(ScanReport.maximumBytes)
         }
         let posted = try await posting.post(
             report: Data(buffer.readableBytesView), about: digest, image: image, scanner: scanner, completedAt: completedAt, by: principal,
@@ -57,8 +57,8 @@ struct EvidenceRoutes: Sendable {
     }
 
     private static func word(_ text: String, _ field: String, _ limit: Int) throws(Problem) -> String {
-        guard (1...limit).contains(text.utf8.count), !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-            throw .invalid(field, "1 to \(limit) bytes without control characters")
+        guard (1...limit).contains(text.unicodeScalars.count), !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+            throw .invalid(field, "1 to \(limit) characters, none of them a control character")
         }
         return text
     }
@@ -67,9 +67,9 @@ struct EvidenceRoutes: Sendable {
         guard let details else { return nil }
         guard case .object = details else { throw Problem.invalid("details", "a JSON object") }
         let data = try APIJSON.encoder().encode(details)
-        guard data.count <= maximumDetails else { throw Problem.invalid("details", "at most \(maximumDetails) bytes") }
+        guard data.count <= maximumDetails else { throw Problem.unacceptable("details", "at most \(maximumDetails) bytes") }
         let text = String(decoding: data, as: UTF8.self)
-        guard !text.contains("\\u0000") else { throw Problem.invalid("details", "texts without NUL") }
+        guard !text.contains("\\u0000") else { throw Problem.unacceptable("details", "texts without NUL") }
         return text
     }
 

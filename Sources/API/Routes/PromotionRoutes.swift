@@ -93,18 +93,24 @@ struct PromotionRoutes: Sendable {
 
     @Sendable private func show(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let promotion = try await promotions.promotion(try Self.id(context))
+        // While it is under way more changes than its version.
+        if promotion.state.isFinal, let known = request.headers[.ifNoneMatch], EntityTag.list(known, names: "\"\(promotion.version)\"", weakly: true) {
+            return Response(status: .notModified, headers: [.eTag: "\"\(promotion.version)\"", .cacheControl: "no-store"])
+        }
         return try await answer(promotion, waiting: RequestParsing.wait(request), status: .ok)
     }
 
     @Sendable private func cancel(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let principal = try context.authenticated()
-        let promotion = try await promotions.cancel(try Self.id(context), by: principal, reason: nil, requestID: context.requestID)
-        return try .json(PromotionResource(promotion), status: promotion.state.isFinal ? .ok : .accepted)
+        let promotion = try await promotions.cancel(
+            try Self.id(context), ifVersion: RequestParsing.versions(request), by: principal, reason: nil, requestID: context.requestID)
+        return try await answer(promotion, waiting: nil)
     }
 
     @Sendable private func retry(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let principal = try context.authenticated()
-        let promotion = try await promotions.retry(try Self.id(context), by: principal, requestID: context.requestID)
+        let promotion = try await promotions.retry(
+            try Self.id(context), ifVersion: RequestParsing.versions(request), by: principal, requestID: context.requestID)
         return try await answer(promotion, waiting: RequestParsing.wait(request))
     }
 

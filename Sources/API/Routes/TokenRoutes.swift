@@ -19,7 +19,7 @@ struct TokenRoutes: Sendable {
         let admin = try context.admin()
         let body = try await RequestParsing.json(
             request, context, as: TokenRequestBody.self, fields: ["name", "role", "images", "environments", "groups", "expiresInDays", "grants", "owner"])
-        guard (1...100).contains(body.name.utf8.count), !body.name.contains("\u{0}") else { throw Problem.invalid("name", "1 to 100 bytes") }
+        guard (1...100).contains(body.name.unicodeScalars.count), !body.name.contains("\u{0}") else { throw Problem.invalid("name", "1 to 100 characters, without NUL") }
         let days = body.expiresInDays ?? 90
         guard (1...365).contains(days) else { throw Problem.invalid("expiresInDays", "from 1 to 365") }
         let made = try await tokens.create(
@@ -35,7 +35,7 @@ struct TokenRoutes: Sendable {
         case "reader": return .reader
         case "admin": return .admin
         case "reporter":
-            guard (body.environments ?? []).isEmpty else { throw .invalid("environments", "evidence is about images, wherever they are") }
+            guard (body.environments ?? []).isEmpty else { throw .unacceptable("environments", "evidence is about images, wherever they are") }
             return .reporter(images: try images(body))
         case "promoter", "approver":
             var environments: [EnvironmentName] = []
@@ -97,15 +97,15 @@ struct TokenRoutes: Sendable {
 
     private static func images(_ patterns: [String], _ field: String) throws(Problem) -> [String] {
         for pattern in patterns {
-            do { _ = try ImagePattern(parsing: pattern) } catch { throw .invalid(field, "'\(pattern.prefix(80))': \(error.description)") }
+            do { _ = try ImagePattern(parsing: pattern) } catch { throw .unacceptable(field, "'\(pattern.prefix(80))': \(error.description)") }
         }
         return patterns
     }
 
     private static func groups(_ body: TokenRequestBody) throws(Problem) -> [String] {
         let groups = body.groups ?? []
-        guard groups.count <= 50, groups.allSatisfy({ (1...100).contains($0.utf8.count) && !$0.contains("\u{0}") }) else {
-            throw .invalid("groups", "at most 50 names of 1 to 100 bytes")
+        guard groups.count <= 50, groups.allSatisfy({ (1...100).contains($0.unicodeScalars.count) && !$0.contains("\u{0}") }) else {
+            throw .invalid("groups", "at most 50 names of 1 to 100 characters, without NUL")
         }
         return groups
     }

@@ -22,9 +22,10 @@ struct VerdictRoutes: Sendable {
         let field = kind == .override ? "reason" : "comment"
         let body = try await RequestParsing.optionalJSON(request, context, as: VerdictBody.self, fields: [field], empty: VerdictBody())
         let comment = kind == .override ? body.reason : body.comment
-        guard (comment ?? "").utf8.count <= 2000, comment?.contains("\u{0}") != true else { throw Problem.invalid(field, "at most 2,000 bytes, without NUL") }
+        _ = try RequestParsing.reason(comment, field: field)
+        guard (comment ?? "").utf8.count <= 2000 else { throw Problem.unacceptable(field, "at most 2,000 bytes") }
         let promotion = try await verdicts.give(
-            kind, on: try PromotionRoutes.id(context), by: principal, comment: comment, requestID: context.requestID)
+            kind, on: try PromotionRoutes.id(context), ifVersion: RequestParsing.versions(request), by: principal, comment: comment, requestID: context.requestID)
         if kind == .override {
             context.logger.critical(
                 "the gates of a promotion were overridden",

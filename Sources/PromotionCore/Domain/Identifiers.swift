@@ -30,12 +30,18 @@ public struct RequestID: Sendable, Hashable, Codable, CustomStringConvertible {
 
     /// Takes 1 to 128 characters of `[A-Za-z0-9._-]`; `nil` for anything else, so that a caller's header can't forge a log line.
     public init?(parsing text: String) {
-        let allowed: Set<Character> = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
-        guard (1...128).contains(text.utf8.count), text.allSatisfy(allowed.contains) else { return nil }
+        guard (1...128).contains(text.utf8.count), text.utf8.allSatisfy(Self.isAllowed) else { return nil }
         description = text
     }
 
     public init(_ uuid: UUID) { description = uuid.uuidString.lowercased() }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        default: byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")
+        }
+    }
 }
 
 /// Where the time and the new identities come from: handed in, so that tests decide.

@@ -69,13 +69,28 @@ public protocol PromotionStore: Sendable {
     /// Cancels: at once where nobody works on it, else by asking the worker, which sees it at its next heartbeat.
     ///
     /// - Parameters:
+    ///   - versions: the versions that the caller has seen and means; `nil` for whatever it is now.
     ///   - audit: the entry of the cancellation itself, where nobody works on the promotion.
     ///   - request: the entry of the wish, where the worker has to end it.
-    /// - Throws: `stale` from `committing` on.
-    func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion
+    /// - Throws: `stale` from `committing` on, `changed`.
+    func cancel(_ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion
 
     /// Puts a failed, denied or cancelled promotion back to `requested` with a new work item.
-    func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion
+    ///
+    /// - Throws: `stale`, `changed`.
+    func retry(_ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry) async throws(StoreError) -> Promotion
+}
+
+extension PromotionStore {
+    /// Cancels whatever version it is in.
+    public func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion {
+        try await cancel(id, ifVersion: nil, audit: audit, whileRunning: request)
+    }
+
+    /// Asks again whatever version it is in.
+    public func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion {
+        try await retry(id, ifVersion: nil, audit: audit)
+    }
 }
 
 /// The right to work on one promotion for a while. Every write of the worker carries it.

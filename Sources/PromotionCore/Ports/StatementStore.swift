@@ -10,8 +10,9 @@ public protocol StatementStore: Sendable {
     /// - Parameters:
     ///   - audit: the entry of the verdict.
     ///   - revival: the entry of the move back to `requested`, where the promotion was denied and the verdict is an order.
-    /// - Throws: `stale` where the promotion is in a state in which nobody is asked.
-    func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion
+    ///   - versions: the versions of the promotion that the caller has seen and means; `nil` for whatever it is now.
+    /// - Throws: `stale` where the promotion is in a state in which nobody is asked, `changed`.
+    func record(_ verdict: PromotionVerdict, ifVersion versions: Set<Int>?, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion
 
     /// Writes evidence down and wakes the promotions that wait and are about its digest. Answers which.
     func record(_ evidence: PostedEvidence, audit: AuditEntry) async throws(StoreError) -> [PromotionID]
@@ -22,6 +23,13 @@ public protocol StatementStore: Sendable {
 
     /// What was posted about a digest, the newest first.
     func statements(about digest: Digest, cursor: String?, limit: Int) async throws(StoreError) -> Page<PostedFact>
+}
+
+extension StatementStore {
+    /// Writes a verdict down whatever version its promotion is in.
+    public func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion {
+        try await record(verdict, ifVersion: nil, audit: audit, revival: revival)
+    }
 }
 
 /// Decisions as they were made, with their facts.

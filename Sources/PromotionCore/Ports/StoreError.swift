@@ -3,6 +3,8 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case notFound
     /// The promotion is in a state from which the move is not possible.
     case stale(current: PromotionState)
+    /// The promotion is no longer in the version that the caller has seen.
+    case changed(version: Int)
     /// The same promotion is already under way.
     case alreadyInProgress(PromotionID)
     /// The idempotency key was used before with another request.
@@ -32,6 +34,7 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .notFound: "there is no such thing"
         case .stale(let current): "the promotion is \(current.rawValue), which does not allow this"
+        case .changed(let version): "the promotion has changed since: it is now in version \(version)"
         case .alreadyInProgress(let id): "the same promotion is already under way: \(id)"
         case .idempotencyKeyReused: "this Idempotency-Key was used before with another request"
         case .leaseLost: "the lease on this promotion was lost"

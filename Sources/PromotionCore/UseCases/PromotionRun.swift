@@ -93,8 +93,11 @@ public struct PromotionRun: Sendable {
             promotion = try await move(promotion, to: .copying, leased.lease)
         case .copying:
             let order = try await order(for: promotion)
-            let report = try await context.interruption.guarding { [transfer] in
-                try await transfer.copy(order, progress: context.progress)
+            let report = try await context.interruption.guarding { [transfer, changes] in
+                try await transfer.copy(order) { progress in
+                    context.progress(progress)
+                    changes.note(order.promotion, progress)
+                }
             }
             let sum = (promotion.report ?? CopyReport()).adding(report)
             promotion = try await move(promotion, to: .committing, leased.lease) { $0.report = sum }
@@ -162,7 +165,7 @@ public struct PromotionRun: Sendable {
 
     private func move(_ promotion: Promotion, _ changes: [StateChange], _ lease: Lease) async throws -> Promotion {
         let moved = zip(changes, try await store.move(changes, lease: lease)).reduce(promotion) { $0.after($1.0, $1.1) }
-        if moved.state.isFinal { self.changes.note(promotion.id) }
+        self.changes.note(promotion.id)
         return moved
     }
 

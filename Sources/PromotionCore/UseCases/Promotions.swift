@@ -133,13 +133,13 @@ public struct Promotions: Sendable {
         if promotion.state.isFinal { return promotion }
         let deadline = ContinuousClock.now + time
         return try await changes.watching(promotion.id) { bell in
-            // Another replica may be at work: it is looked for less and less often.
-            var pause = Duration.milliseconds(100)
+            // Whoever works on it, here or elsewhere: the bell rings when something has changed.
             var current = try await self.promotion(promotion.id)
-            while !current.state.isFinal, ContinuousClock.now < deadline {
-                await bell.next(within: min(pause, ContinuousClock.now.duration(to: deadline)))
+            while !current.state.isFinal, !changes.isClosed {
+                let left = ContinuousClock.now.duration(to: deadline)
+                guard left > .zero else { break }
+                await bell.next(within: left)
                 try Task.checkCancellation()
-                pause = min(pause * 2, .seconds(1))
                 current = try await self.promotion(promotion.id)
             }
             return current
@@ -148,7 +148,7 @@ public struct Promotions: Sendable {
 
     /// Cancels a promotion: at once where nobody works on it, within a heartbeat otherwise; refused once tags may have moved.
     public func cancel(
-        _ id: PromotionID, by principal: Principal, reason: String?, requestID: RequestID
+        _ id: PromotionID, ifVersion versions: Set<Int>? = nil, by principal: Principal, reason: String?, requestID: RequestID
     ) async throws(PromotionRequestError) -> Promotion {
         let found = try await permitted(id, for: principal)
         let audit = try entry { () throws(AuditEntryError) in
@@ -157,18 +157,22 @@ public struct Promotions: Sendable {
         let wish = try entry { () throws(AuditEntryError) in
             try Acts(environs).cancelRequested(found, by: principal.subject, authentication: principal.authentication, requestID: requestID, reason: reason)
         }
-        return try await store { () async throws(StoreError) in try await store.cancel(id, audit: audit, whileRunning: wish) }
+        let cancelled = try await store { () async throws(StoreError) in
+            try await store.cancel(id, ifVersion: versions, audit: audit, whileRunning: wish)
+        }
+        changes.note(id)
+        return cancelled
     }
 
     /// Asks again for a promotion that failed, was denied or cancelled. Policy is evaluated anew.
     public func retry(
-        _ id: PromotionID, by principal: Principal, requestID: RequestID
+        _ id: PromotionID, ifVersion versions: Set<Int>? = nil, by principal: Principal, requestID: RequestID
     ) async throws(PromotionRequestError) -> Promotion {
         let found = try await permitted(id, for: principal)
         let audit = try entry { () throws(AuditEntryError) in
             try Acts(environs).retried(found, by: principal.subject, authentication: principal.authentication, requestID: requestID)
         }
-        let retried = try await store { () async throws(StoreError) in try await store.retry(id, audit: audit) }
+        let retried = try await store { () async throws(StoreError) in try await store.retry(id, ifVersion: versions, audit: audit) }
         await announce()
         return retried
     }

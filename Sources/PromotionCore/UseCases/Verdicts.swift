@@ -30,7 +30,7 @@ public struct Verdicts: Sendable {
     ///
     /// - Parameter comment: why; an order to override must have one.
     public func give(
-        _ kind: PromotionVerdict.Kind, on id: PromotionID, by principal: Principal, comment: String?, requestID: RequestID
+        _ kind: PromotionVerdict.Kind, on id: PromotionID, ifVersion versions: Set<Int>? = nil, by principal: Principal, comment: String?, requestID: RequestID
     ) async throws(PromotionRequestError) -> Promotion {
         let found = try await promotion(id)
         guard kind == .override ? principal.mayOverride(found.image, to: found.to) : principal.mayJudge(found.image, to: found.to) else {
@@ -51,7 +51,7 @@ public struct Verdicts: Sendable {
             let acts = Acts(environs)
             let audit = try acts.judged(found, verdict, by: principal, requestID: requestID)
             let revival = try acts.retried(found, by: principal.subject, authentication: principal.authentication, requestID: requestID)
-            do { updated = try await statements.record(verdict, audit: audit, revival: revival) } catch { throw PromotionRequestError.store(error) }
+            do { updated = try await statements.record(verdict, ifVersion: versions, audit: audit, revival: revival) } catch { throw PromotionRequestError.store(error) }
         } catch let error as PromotionRequestError { throw error } catch { throw .store(.auditUnavailable("\(error)")) }
         // Stored: a hint that gets lost costs a second, not the verdict.
         do { try await queue.announce() } catch {}

@@ -37,10 +37,13 @@ extension PostgresPromotionStore {
         }
     }
 
-    public func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion {
+    public func cancel(
+        _ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry, whileRunning request: AuditEntry
+    ) async throws(StoreError) -> Promotion {
         try await storing {
             try await pool.withTransaction { connection in
                 let current = try await lock(id, connection)
+                try current.check(versions)
                 guard current.state.isCancellable else { throw StoreError.stale(current: current.state) }
                 let running = try await connection.query(
                     "UPDATE jobs SET cancel_requested = true WHERE promotion_id = \(id.uuid) AND state = 'running' RETURNING id")
@@ -56,11 +59,12 @@ extension PostgresPromotionStore {
         }
     }
 
-    public func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion {
+    public func retry(_ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry) async throws(StoreError) -> Promotion {
         do throws(StoreError) {
             return try await storing {
                 try await pool.withTransaction { connection in
                     let current = try await lock(id, connection)
+                    try current.check(versions)
                     guard current.state.isRetryable else { throw StoreError.stale(current: current.state) }
                     try await revive(current, audit, connection)
                     return try await reread(id, connection)
@@ -224,5 +228,12 @@ extension PostgresPromotionStore {
                  WHERE id = \(lease.job) AND lease_epoch = \(lease.epoch)
                 """)
         }
+    }
+}
+
+extension Promotion {
+    /// Refuses what is meant for another version than the one that is locked now.
+    func check(_ versions: Set<Int>?) throws(StoreError) {
+        if let versions, !versions.contains(version) { throw .changed(version: version) }
     }
 }

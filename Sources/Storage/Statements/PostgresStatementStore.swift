@@ -17,10 +17,13 @@ public struct PostgresStatementStore: StatementStore {
         promotions = PostgresPromotionStore(pool: pool)
     }
 
-    public func record(_ verdict: PromotionVerdict, audit: AuditEntry, revival: AuditEntry) async throws(StoreError) -> Promotion {
+    public func record(
+        _ verdict: PromotionVerdict, ifVersion versions: Set<Int>?, audit: AuditEntry, revival: AuditEntry
+    ) async throws(StoreError) -> Promotion {
         try await storing {
             try await pool.withTransaction { connection in
                 let current = try await promotions.lockWithWork(verdict.promotion, connection)
+                try current.check(versions)
                 let isAsked = [.requested, .evaluating, .waiting].contains(current.state)
                 guard isAsked || (verdict.kind == .override && current.state == .denied) else { throw StoreError.stale(current: current.state) }
                 let given = try await connection.query("SELECT count(*) AS given FROM verdicts WHERE promotion_id = \(verdict.promotion.uuid)")

@@ -23,13 +23,17 @@ struct MeasuredPromotionStore: PromotionStore {
         return moves
     }
 
-    func cancel(_ id: PromotionID, audit: AuditEntry, whileRunning request: AuditEntry) async throws(StoreError) -> Promotion {
-        let promotion = try await store.cancel(id, audit: audit, whileRunning: request)
+    func cancel(
+        _ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry, whileRunning request: AuditEntry
+    ) async throws(StoreError) -> Promotion {
+        let promotion = try await store.cancel(id, ifVersion: versions, audit: audit, whileRunning: request)
         if promotion.state == .cancelled { ended(id, .cancelled, at: Date()) }
         return promotion
     }
 
-    func retry(_ id: PromotionID, audit: AuditEntry) async throws(StoreError) -> Promotion { try await store.retry(id, audit: audit) }
+    func retry(_ id: PromotionID, ifVersion versions: Set<Int>?, audit: AuditEntry) async throws(StoreError) -> Promotion {
+        try await store.retry(id, ifVersion: versions, audit: audit)
+    }
 
     private func ended(_ id: PromotionID, _ state: PromotionState, at end: Date) {
         let labels = [("outcome", state.rawValue)]

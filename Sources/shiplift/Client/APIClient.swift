@@ -115,6 +115,28 @@ struct APIClient: Sendable {
         }
     }
 
+    /// Hears a stream of events until the service ends it.
+    ///
+    /// - Parameter place: the id of the last event that was heard.
+    func events(_ path: String, after place: String?, timeout: Duration, _ sink: (ServerSentEvent) throws -> Void) async throws {
+        var headers = HTTPFields()
+        try headers.append("Authorization", "Bearer \(token.reveal())")
+        try headers.append("Accept", "text/event-stream")
+        if let place { try headers.append("Last-Event-ID", place) }
+        var settings = ConnectionSettings()
+        settings.totalTimeout = timeout
+        // Longer than the service is ever silent.
+        settings.stallTimeout = .seconds(60)
+        let request = HTTPRequest(.get, try base.resolving(path), fields: headers)
+        var reader = ServerSentEventReader()
+        do {
+            try await http.withDownload(request, settings: settings) { head, body in
+                guard head.status < 400 else { throw Self.failure(Data(try await body.collect(upTo: 1 << 20)), status: head.status) }
+                for try await chunk in body { for event in try reader.take(chunk) { try sink(event) } }
+            }
+        } catch let error as HTTPTransportError { throw ClientError.unreachable("the service can't be reached: \(error)") }
+    }
+
     private static func failure(_ data: Data, status: Int) -> any Error {
         do { return try APIJSON.decoder().decode(ProblemResource.self, from: data) } catch {
             return ClientError.unexpected("the service answered \(status) without saying why")

@@ -80,10 +80,15 @@ enum Output {
             FileHandle.standardOutput.write(Data("\r\u{1B}[K\(promotion.state)".utf8))
             return
         }
+        self.progress(progress, of: promotion.state)
+    }
+
+    static func progress(_ progress: ProgressResource, of state: String = "copying") {
+        guard isTerminal, progress.bytesTotal > 0 else { return }
         let share = Double(progress.bytesDone) / Double(progress.bytesTotal)
         let filled = Int(share * 30)
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: max(0, 30 - filled))
-        let text = "\r\u{1B}[K\(promotion.state) \(bar) \(bytes(progress.bytesDone)) of \(bytes(progress.bytesTotal)), blob \(progress.blobsDone) of \(progress.blobsTotal)"
+        let text = "\r\u{1B}[K\(state) \(bar) \(bytes(progress.bytesDone)) of \(bytes(progress.bytesTotal)), blob \(progress.blobsDone) of \(progress.blobsTotal)"
         FileHandle.standardOutput.write(Data(text.utf8))
     }
 

@@ -115,7 +115,8 @@ struct ShipliftService {
             checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
             inventory: InventoryServices(scanning: core.scanning, queries: core.inventory, rollbacks: core.rollbacks),
-            metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
+            metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() },
+            events: PromotionEvents(journal: core.store, changes: core.changes), contract: try contract(), settings: configuration.api)
         let application = application(services.router(), door)
         let evidence = EvidenceFollowing(
             queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
@@ -129,7 +130,11 @@ struct ShipliftService {
             ] + inventoryDuties(core, policies) + (door.map { [certificateDuty($0)] } ?? [])
         let group = ServiceGroup(
             configuration: .init(
-                services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
+                services: duties.map { .init(service: $0) } + [
+                    .init(service: core.worker), .init(service: application),
+                    // Stopped first: who waits for a promotion is sent away before the API waits for its callers.
+                    .init(service: PromotionWatch(changes: core.changes, journal: core.store, logger: logger)),
+                ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         do { try await group.run() } catch {
             await close([pool, hintPool], http)
@@ -144,7 +149,7 @@ struct ShipliftService {
         return Application(
             responder: EdgeResponder(
                 router.buildResponder(), trust: configuration.front.trust, basePath: configuration.front.basePath, certificate: door?.clientCertificate),
-            server: door?.server ?? .http1(),
+            server: door?.server ?? .http1(configuration: RequestDeadlineSettings().http1()),
             configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
             onServerRunning: { [logger, configuration] channel in
                 logger.notice("listening", metadata: ["url": "\(scheme)://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
@@ -153,6 +158,14 @@ struct ShipliftService {
 
     private func certificateDuty(_ door: TLSDoor) -> PeriodicDuty {
         PeriodicDuty(name: "the service's certificate", every: .seconds(2), logger: logger) { try door.look() }
+    }
+
+    private func contract() throws -> APIContract {
+        let text: String
+        do { text = try String(contentsOf: configuration.contractFile, encoding: .utf8) } catch {
+            throw ConfigurationError(description: "\(configuration.contractFile.path) can't be read")
+        }
+        return try APIContract(yaml: text)
     }
 
     private func policyAdoption(_ records: PostgresPolicyRecords) -> PolicyAdoption {
@@ -193,6 +206,7 @@ struct ShipliftService {
 
     struct Core {
         let promotions: Promotions
+        let changes: PromotionChanges
         let store: PostgresPromotionStore
         /// The same store, with what ends counted.
         let measured: MeasuredPromotionStore
@@ -246,7 +260,7 @@ struct ShipliftService {
         settings.heartbeat = .seconds(configuration.leaseSeconds / 3)
         settings.margin = .seconds(configuration.leaseSeconds / 6)
         return Core(
-            promotions: promotions, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
+            promotions: promotions, changes: changes, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
             registries: registries, transfer: transfer,
             statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers, inventory: inventory,
             scanning: InventoryScanning(

@@ -42,6 +42,9 @@ struct ServiceConfiguration {
     var publicOrigin: String?
     /// Who reads the metrics without a token.
     var metricsAccess = MetricsAccess.loopback
+    var api = APISettings()
+    /// openapi.yaml, which ships with Shiplift and which the service holds every request against.
+    var contractFile: URL
     var logLevel = Logger.Level.info
     var logFormat = "text"
     /// The audit log's name in its checkpoints.
@@ -56,8 +59,8 @@ struct ServiceConfiguration {
         [
             "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
             "queue_limit", "evidence_seconds", "probe_registries", "scan_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
-            "signing_key", "public_url",
-        ] + PolicyGitConfiguration.names + TLSListenerConfiguration.names + FrontConfiguration.names + OutgoingProxy.names
+            "signing_key", "public_url", "contract",
+        ] + PolicyGitConfiguration.names + TLSListenerConfiguration.names + FrontConfiguration.names + OutgoingProxy.names + APIConfiguration.names
 
     /// - Parameter flags: settings from the command line, by name.
     init(flags: [String: String], file: String?, environment: [String: String]) throws {
@@ -74,6 +77,8 @@ struct ServiceConfiguration {
         if policiesGit != nil, value("policies") != nil { throw ConfigurationError(description: "name one of policies and policies_git") }
         policiesFolder = policiesGit == nil ? try Self.folder("Policies", value("policies")) : dataFolder
         migrationsFolder = try Self.folder("Migrations", value("migrations"))
+        contractFile = try value("contract").map { URL(fileURLWithPath: $0) } ?? Self.folder("openapi.yaml", nil, setting: "contract")
+        api = try APIConfiguration.settings(value)
         checkpointKey = value("checkpoint_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("checkpoint-key")
         signingKey = value("signing_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("signing-key.pem")
         databaseURL = value("database_url")
@@ -159,8 +164,8 @@ struct ServiceConfiguration {
         return value
     }
 
-    /// A folder that ships with Shiplift: as named, else in the working folder, else beside the executable or above it.
-    private static func folder(_ name: String, _ given: String?) throws -> URL {
+    /// A folder or file that ships with Shiplift: as named, else in the working folder, else beside the executable or above it.
+    private static func folder(_ name: String, _ given: String?, setting: String? = nil) throws -> URL {
         if let given {
             guard FileManager.default.fileExists(atPath: given) else { throw ConfigurationError(description: "the folder \(given) does not exist") }
             return URL(fileURLWithPath: given)
@@ -176,6 +181,6 @@ struct ServiceConfiguration {
             let folder = candidate.appendingPathComponent(name)
             if FileManager.default.fileExists(atPath: folder.path) { return folder }
         }
-        throw ConfigurationError(description: "the folder \(name) was not found; name it with --\(name.lowercased())")
+        throw ConfigurationError(description: "\(name) was not found; name it with \(setting.map { "SHIPLIFT_\($0.uppercased())" } ?? "--\(name.lowercased())")")
     }
 }
