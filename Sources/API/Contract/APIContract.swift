@@ -31,6 +31,8 @@ public struct APIContract: Sendable {
         let parameters: [Parameter]
         /// The names of the parameters in the query.
         let query: Set<String>
+        /// Those of them that may be given several times: lists.
+        let repeatable: Set<String>
         /// Media types of its body; empty where it takes none.
         let consumes: [String]
         let bodySchema: String?

@@ -40,7 +40,9 @@ struct ContractMiddleware: RouterMiddleware {
         try RequestParsing.refuseUnknownQuery(request, known: operation.query)
         var seen: Set<Substring> = []
         for (name, value) in request.uri.queryParameters {
-            guard seen.insert(name).inserted else { throw .invalid(String(name.prefix(80)), "the parameter '\(name.prefix(80))' is given twice") }
+            guard seen.insert(name).inserted || operation.repeatable.contains(String(name)) else {
+                throw .invalid(String(name.prefix(80)), "the parameter '\(name.prefix(80))' is given twice")
+            }
             guard !value.utf8.contains(0) else { throw .invalid(String(name), "a text without NUL") }
         }
     }

@@ -22,6 +22,7 @@ struct ContractReader {
         return APIContract.Operation(
             path: path, method: method, summary: node["summary"]?.string ?? "", detail: node["description"]?.string ?? "", parameters: parameters,
             query: Set(parameters.filter { $0.place == "query" }.map(\.name)),
+            repeatable: Set(parameters.filter { $0.place == "query" && $0.type.hasPrefix("list of ") }.map(\.name)),
             consumes: (content ?? [:]).compactMap { $0.key.string?.lowercased() }, bodySchema: json?["schema"].map(typeName),
             bodyExample: example(json), produces: produces,
             maximumBody: node["x-max-body-bytes"]?.int ?? APIContract.usualBodyLimit, needsToken: node["security"]?.sequence?.isEmpty != true,
