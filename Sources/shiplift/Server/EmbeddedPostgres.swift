@@ -104,12 +104,11 @@ struct EmbeddedPostgres {
 
     private func launch() throws {
         let arguments = [
-            "/usr/bin/setsid", "--fork", binaries.appendingPathComponent("postgres").path, "-D", cluster.path, "-k", socketFolder.path, "-c", "listen_addresses=", "-c",
+            "/usr/bin/setsid", binaries.appendingPathComponent("postgres").path, "-D", cluster.path, "-k", socketFolder.path, "-c", "listen_addresses=", "-c",
             "unix_socket_permissions=0700", "-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", "log_min_messages=warning", "-c", "jit=off",
         ]
-        // The server goes on in a session of its own; the program that put it there ends at once.
-        let status = try run(arguments, output: folder.appendingPathComponent("server.log"))
-        guard status == 0 else { throw EmbeddedPostgresError(description: "the private PostgreSQL could not be started; see \(folder.path)/server.log") }
+        // Not waited for: Foundation's Process takes a program for running as long as one that it started holds its descriptors.
+        _ = try spawn(arguments, output: folder.appendingPathComponent("server.log"))
     }
 
     private func answers() async throws -> Bool {
