@@ -5,7 +5,7 @@
 
 Everything is real: the built service with its private PostgreSQL, two registries with images, promotions that have ended, wait and are denied.
 SHIPLIFT_BINARY names the executable; CONTRACT_EXAMPLES (default 60) cases for each operation; CONTRACT_SEED; CONTRACT_CASES (default 5000), the least
-number of cases. Exit status 1 where a check fails or too few cases were run.
+number of cases. What browsers do under /auth needs an issuer and is tested elsewhere. Exit status 1 where a check fails or too few cases were run.
 """
 import hashlib
 import json
@@ -166,7 +166,7 @@ def main():
         report = work / "report.json"
         run = subprocess.run(
             [command, "--config-file", HERE / "schemathesis.toml", "run", ROOT / "openapi.yaml", "--url", base, "--max-examples", str(EXAMPLES), "--seed", SEED,
-             "--report", "json", "--report-json-path", report, *sys.argv[1:]],
+             "--exclude-path-regex", "^/auth/", "--report", "json", "--report-json-path", report, *sys.argv[1:]],
             cwd=work,
             env={**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "CONTRACT_BASE": base, "CONTRACT_TOKEN": token, "CONTRACT_OWN": ",".join(own),
                  "CONTRACT_ENDED": ended, "NO_COLOR": "1"},

@@ -30,14 +30,14 @@ enum InventoryParsing {
         for item in request.uri.queryParameters[values: "label"] {
             let label = String(item)
             guard (1...1000).contains(label.utf8.count), !label.contains("\u{0}"), !label.hasPrefix("="), search.labels.count < 20 else {
-                throw .invalid("label", "NAME=VALUE or NAME, at most 20 of 1,000 bytes each")
+                throw .unacceptable("label", "NAME=VALUE or NAME, at most 20 of 1,000 bytes each")
             }
             let parts = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             search.labels[parts[0]] = .some(parts.count == 2 ? parts[1] : nil)
         }
         search.revision = try text(request, "revision")
         if let text = RequestParsing.query(request, "platform") {
-            guard let platform = Platform(parsing: text), text.utf8.count <= 100 else { throw .invalid("platform", "os/architecture, such as linux/arm64") }
+            guard let platform = Platform(parsing: text), text.utf8.count <= 100 else { throw .unacceptable("platform", "os/architecture, such as linux/arm64") }
             search.platform = platform
         }
         search.minimumSize = try size(request, "minSize")
@@ -50,7 +50,7 @@ enum InventoryParsing {
 
     private static func text(_ request: Request, _ name: String) throws(Problem) -> String? {
         guard let text = RequestParsing.query(request, name), !text.isEmpty else { return nil }
-        guard text.utf8.count <= 200, !text.contains("\u{0}") else { throw .invalid(name, "at most 200 bytes, without NUL") }
+        guard text.utf8.count <= 200, !text.contains("\u{0}") else { throw .unacceptable(name, "at most 200 bytes, without NUL") }
         return text
     }
 
@@ -58,7 +58,7 @@ enum InventoryParsing {
     private static func digestPrefix(_ text: String) throws(Problem) -> String {
         let hex = (text.hasPrefix("sha256:") ? String(text.dropFirst(7)) : text).lowercased()
         guard (4...64).contains(hex.utf8.count), hex.allSatisfy({ $0.isHexDigit && $0.isASCII }) else {
-            throw .invalid("digest", "the first 4 or more hexadecimal digits of a sha256 digest")
+            throw .unacceptable("digest", "the first 4 or more hexadecimal digits of a sha256 digest")
         }
         return hex
     }
@@ -72,7 +72,7 @@ enum InventoryParsing {
             let (bytes, isTooLarge) = number.multipliedReportingOverflow(by: factor)
             if !isTooLarge { return bytes }
         }
-        throw .invalid(name, "bytes, such as 1048576 or 500MiB")
+        throw .unacceptable(name, "bytes, such as 1048576 or 500MiB")
     }
 
     /// `previous`, a digest, or a time.
@@ -80,9 +80,9 @@ enum InventoryParsing {
         if text == "previous" { return .previous }
         if text.hasPrefix("sha256:") || text.hasPrefix("sha512:") { return .digest(try RequestParsing.digest(text)) }
         guard let date = APIJSON.date(text) else {
-            throw .invalid("to", "'previous', a digest, or a time such as 2026-03-01T00:00:00Z")
+            throw .unacceptable("to", "'previous', a digest, or a time such as 2026-03-01T00:00:00Z")
         }
-        guard date <= Date() else { throw .invalid("to", "what will be is not known yet: name a time that has been") }
+        guard date <= Date() else { throw .unacceptable("to", "what will be is not known yet: name a time that has been") }
         return .state(date)
     }
 }

@@ -57,7 +57,7 @@ struct InventoryRoutes: Sendable {
         guard let first = RequestParsing.query(request, "from") else { throw Problem.invalid("from", "name both ends: /v1/diff?from=staging&to=production") }
         guard let second = RequestParsing.query(request, "to") else { throw Problem.invalid("to", "name both ends: /v1/diff?from=staging&to=production") }
         let (from, to) = (try await known(first, "from"), try await known(second, "to"))
-        guard from != to else { throw Problem.invalid("to", "an environment does not differ from itself; /v1/history tells what changed in it") }
+        guard from != to else { throw Problem.unacceptable("to", "an environment does not differ from itself; /v1/history tells what changed in it") }
         let page = try await queries.difference(
             from: from, to: to, image: try InventoryParsing.image(request), cursor: RequestParsing.query(request, "cursor"),
             limit: try RequestParsing.limit(request, default: 100))

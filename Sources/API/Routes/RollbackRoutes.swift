@@ -20,7 +20,7 @@ struct RollbackRoutes: Sendable {
         let asked = try Self.parse(body)
         if body.dryRun == true { return try .json(try await resource(try await rollbacks.dryRun(asked, by: principal), asked, nil, context)) }
         let key = try RequestParsing.idempotencyKey(request)
-        guard (key ?? "").utf8.count <= 220 else { throw Problem.invalid("Idempotency-Key", "1 to 220 visible ASCII characters for a rollback") }
+        guard (key ?? "").utf8.count <= 220 else { throw Problem.unacceptable("Idempotency-Key", "1 to 220 visible ASCII characters for a rollback") }
         let deadline = RequestParsing.wait(request).map { ContinuousClock.now + .seconds($0) }
         let answer = try await rollbacks.request(asked, by: principal, requestID: context.requestID, key: key)
         let made = try await resource(answer, asked, deadline, context)
@@ -34,12 +34,12 @@ struct RollbackRoutes: Sendable {
         switch goal {
         case .state: break
         case .previous, .digest:
-            guard image != nil else { throw .invalid("image", "a whole environment goes back to a time; for '\(body.to.prefix(80))' name the image") }
+            guard image != nil else { throw .unacceptable("image", "a whole environment goes back to a time; for '\(body.to.prefix(80))' name the image") }
         }
         guard (body.tags ?? []).count <= 100 else { throw .invalid("tags", "at most 100 tags") }
         var tags: [Tag] = []
         for text in body.tags ?? [] { tags.append(try RequestParsing.tag(text, field: "tags")) }
-        guard (body.reason ?? "").utf8.count <= 2000, body.reason?.contains("\u{0}") != true else { throw .invalid("reason", "at most 2,000 bytes, without NUL") }
+        guard (body.reason ?? "").utf8.count <= 2000, body.reason?.contains("\u{0}") != true else { throw .unacceptable("reason", "at most 2,000 bytes, without NUL") }
         return Rollbacks.Request(
             environment: try RequestParsing.environment(body.environment, field: "environment"), image: image, tags: tags, goal: goal, reason: body.reason)
     }

@@ -29,7 +29,7 @@ struct TokenRoutes: Sendable {
     }
 
     private func grant(_ body: TokenRequestBody) throws(Problem) -> Grant {
-        guard body.role == "scoped" || body.grants == nil else { throw .invalid("grants", "only the role 'scoped' has grants of its own") }
+        guard body.role == "scoped" || body.grants == nil else { throw .unacceptable("grants", "only the role 'scoped' has grants of its own") }
         switch body.role {
         case "scoped": return .scoped(try Self.permissions(body))
         case "reader": return .reader
@@ -47,18 +47,18 @@ struct TokenRoutes: Sendable {
     }
 
     private static func permissions(_ body: TokenRequestBody) throws(Problem) -> [Permission] {
-        guard body.images == nil, body.environments == nil else { throw .invalid("grants", "name images and environments in each of the grants") }
-        guard let grants = body.grants, (1...20).contains(grants.count) else { throw .invalid("grants", "1 to 20 grants") }
+        guard body.images == nil, body.environments == nil else { throw .unacceptable("grants", "name images and environments in each of the grants") }
+        guard let grants = body.grants, (1...20).contains(grants.count) else { throw .unacceptable("grants", "1 to 20 grants") }
         var permissions: [Permission] = []
         for grant in grants {
             var verbs: Set<Verb> = []
             for text in grant.verbs {
                 guard let verb = Verb(rawValue: text) else {
-                    throw .invalid("grants", "'\(text.prefix(40))' is no verb; verbs: \(Verb.allCases.map(\.rawValue).joined(separator: ", "))")
+                    throw .unacceptable("grants", "'\(text.prefix(40))' is no verb; verbs: \(Verb.allCases.map(\.rawValue).joined(separator: ", "))")
                 }
                 verbs.insert(verb)
             }
-            guard !verbs.isEmpty else { throw .invalid("grants", "each names at least one verb") }
+            guard !verbs.isEmpty else { throw .unacceptable("grants", "each names at least one verb") }
             var environments: [EnvironmentName] = []
             for text in grant.environments ?? [] { environments.append(try RequestParsing.environment(text, field: "grants")) }
             permissions.append(Permission(verbs: verbs, images: try images(grant.images ?? [], "grants"), environments: environments))
@@ -69,7 +69,7 @@ struct TokenRoutes: Sendable {
     private static func owner(_ body: TokenRequestBody) throws(Problem) -> SubjectID? {
         guard let owner = body.owner else { return nil }
         guard (1...1_000).contains(owner.utf8.count), owner.contains(":"), !owner.contains("\u{0}") else {
-            throw .invalid("owner", "the id of a person as /v1/whoami says it, such as oidc:https://idp.example.com#ada")
+            throw .unacceptable("owner", "the id of a person as /v1/whoami says it, such as oidc:https://idp.example.com#ada")
         }
         return SubjectID(stored: owner)
     }
