@@ -97,11 +97,19 @@ public struct MerkleFrontier: Sendable, Hashable {
     }
 
     public mutating func append(_ leaf: MerkleHash) {
+        append(leaf) { _, _ in }
+    }
+
+    /// Appends a leaf and hands over each full subtree that it completes, the smallest first; the leaf itself is not one of them.
+    public mutating func append(_ leaf: MerkleHash, completing: (MerkleSubtree, MerkleHash) -> Void) {
         var node = leaf
         var carry = size
+        var level = 0
         while carry & 1 == 1, let left = subtrees.popLast() {
             node = MerkleHash(left, node)
             carry >>= 1
+            level += 1
+            completing(MerkleSubtree(level: level, index: carry), node)
         }
         subtrees.append(node)
         size += 1

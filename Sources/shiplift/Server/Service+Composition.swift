@@ -83,7 +83,9 @@ struct ShipliftService {
         let http = try HTTPClient(logger: logger)
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
         try await trail.ensureMonths()
-        let signer = try SecretFile.checkpointSigner(configuration.checkpointKey, origin: configuration.logOrigin)
+        let signer = try SecretFile.checkpointSigner(
+            configuration.checkpointKey, origin: configuration.logOrigin, previous: configuration.checkpoints.previousKey)
+        let checkpointKeys = signer.verifiers + (try SecretFile.checkpointVerifiers(configuration.checkpoints.knownKeys))
         let statementSigner = try SecretFile.statementSigner(configuration.signingKey)
         let catalog = PostgresCatalog(pool: pool)
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
@@ -92,6 +94,10 @@ struct ShipliftService {
         let tokens = Tokens(store: remembered, environs: Self.environs)
         try await makeFirstToken(tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
+        let publishing = CheckpointPublishing(
+            sinks: try configuration.checkpoints.sinks(http: http, sites: core.registries.sites, policies: policies, now: Self.environs.now), ledger: trail,
+            keys: checkpointKeys, pause: .seconds(configuration.checkpoints.seconds))
+        try await refuseOlderDatabase(publishing)
         let profiles = RegistryProfiles(
             sites: core.registries.sites, store: PostgresRegistryProfiles(pool: hintPool), policies: policies, trail: trail,
             referrers: core.referrers, environs: Self.environs, logger: logger)
@@ -107,7 +113,7 @@ struct ShipliftService {
             eligibility: Eligibility(
                 registries: core.registries, catalog: catalog, policies: policies, memory: core.facts, checks: core.checks, environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
-            checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
+            checkpointKeys: checkpointKeys, statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
             metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
         let application = Application(
@@ -121,7 +127,7 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting), forgetting(remembered, database)]
+        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting), forgetting(remembered, database), publishingDuty(publishing)]
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -142,6 +148,23 @@ struct ShipliftService {
         KeysResource(keys: [
             KeysResource.Key(id: signer.publicKey.fingerprint.description, algorithm: signer.algorithm, publicKey: signer.publicKey.pem)
         ])
+    }
+
+    /// A database that was restored from an older copy must not go on: it would make a second history beside the published one.
+    private func refuseOlderDatabase(_ publishing: CheckpointPublishing) async throws {
+        let (contradictions, unreadable) = try await publishing.contradictions()
+        for failure in unreadable { logger.warning("published checkpoints can't be read back", metadata: ["reason": "\(failure)"]) }
+        guard let first = contradictions.first else { return }
+        for contradiction in contradictions { logger.critical("the audit log contradicts a published checkpoint", metadata: ["reason": "\(contradiction)"]) }
+        throw ConfigurationError(description: first)
+    }
+
+    private func publishingDuty(_ publishing: CheckpointPublishing) -> PeriodicDuty {
+        PeriodicDuty(name: "checkpoints outside", every: .seconds(1), logger: logger) { [logger] in
+            for failure in try await publishing.publish() {
+                logger.warning("a checkpoint could not be published, will be tried again", metadata: ["reason": "\(failure)"])
+            }
+        }
     }
 
     private func attestingDuty(_ attesting: PromotionAttesting) -> PeriodicDuty {

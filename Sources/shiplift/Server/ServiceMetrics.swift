@@ -40,6 +40,8 @@ struct ServiceMetrics: Sendable {
         "shiplift_policy_refused": "Mistakes in newer policy files, which are not in force.",
         "shiplift_audit_unsequenced": "Audit entries that have no place in the log yet.",
         "shiplift_audit_lag_seconds": "Age of the oldest of these.",
+        "shiplift_audit_published_size": "Entries under the newest checkpoint that got to a place outside.",
+        "shiplift_audit_publish_failures": "Failures to publish there since then.",
         "shiplift_pool_connections": "Connections to PostgreSQL, by pool and state.",
         "shiplift_pool_waiting": "Work that waits for a connection.",
         "shiplift_up_database": "Whether the database answered when the metrics were read.",
@@ -67,6 +69,10 @@ struct ServiceMetrics: Sendable {
             let backlog = try await trail.backlog()
             gauge("shiplift_audit_unsequenced", Double(backlog.entries))
             gauge("shiplift_audit_lag_seconds", backlog.oldestSeconds)
+            for state in try await trail.sinkStates() {
+                gauge("shiplift_audit_published_size", Double(state.size), [("sink", state.name)])
+                gauge("shiplift_audit_publish_failures", Double(state.failures), [("sink", state.name)])
+            }
         } catch { isUp = false }
         gauge("shiplift_up_database", isUp ? 1 : 0)
         for (name, pool) in pools {
