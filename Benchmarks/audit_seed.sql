@@ -1,4 +1,4 @@
--- Fills an empty audit log with :size entries over the last year, as acts would have written them: canonical text, leaves in their order.
+-- Adds :size entries over the last year to the audit log, as acts would have written them: canonical text, leaves in their order.
 -- For a benchmark alone: it goes around the triggers, with the owner's rights, because it makes the columns itself.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
@@ -26,8 +26,10 @@ ALTER TABLE audit_entries DISABLE TRIGGER audit_queue;
 ALTER TABLE audit_entries DISABLE TRIGGER audit_derive;
 ALTER TABLE audit_leaves DISABLE TRIGGER audit_next_leaf;
 
+SELECT coalesce(max(leaf_index) + 1, 0) AS base FROM audit_leaves \gset
+
 -- Eight entries tell of one promotion; images, people and environments come as unevenly as they do.
-CREATE FUNCTION pg_temp.seed(first bigint, last bigint, size bigint) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.seed(first bigint, last bigint, size bigint, base bigint) RETURNS void LANGUAGE sql AS $$
   WITH acts AS (
     SELECT i, md5('entry' || i)::uuid AS id, p, md5('promotion' || p)::uuid::text AS promotion,
            (extract(epoch FROM date_trunc('day', now())) * 1000000)::bigint - (size - i) * (31536000000000 / size) AS micros,
@@ -47,9 +49,9 @@ CREATE FUNCTION pg_temp.seed(first bigint, last bigint, size bigint) RETURNS voi
     SELECT timestamptz 'epoch' + micros * interval '1 microsecond', id, canonical, sha256('\x00'::bytea || convert_to(canonical, 'UTF8')), action, actor, outcome, image, digest, environment, promotion
       FROM texts)
   INSERT INTO audit_leaves (leaf_index, id, occurred_at, leaf_hash)
-  SELECT i, id, timestamptz 'epoch' + micros * interval '1 microsecond', sha256('\x00'::bytea || convert_to(canonical, 'UTF8')) FROM texts ORDER BY i
+  SELECT base + i, id, timestamptz 'epoch' + micros * interval '1 microsecond', sha256('\x00'::bytea || convert_to(canonical, 'UTF8')) FROM texts ORDER BY i
 $$;
-SELECT format('SELECT pg_temp.seed(%s, %s, %s)', first, least(first + 99999, :size - 1), :size) FROM generate_series(0, :size - 1, 100000) first \gexec
+SELECT format('SELECT pg_temp.seed(%s, %s, %s, %s)', first, least(first + 99999, :size - 1), :size, :base) FROM generate_series(0, :size - 1, 100000) first \gexec
 
 ALTER TABLE audit_entries ENABLE TRIGGER audit_queue;
 ALTER TABLE audit_entries ENABLE ALWAYS TRIGGER audit_derive;
