@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-api bench-audit bench-policy check fmt clean
+.PHONY: help build demo test bench bench-api bench-audit bench-policy check fmt deb clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ check: ## Check the formatting
 
 fmt: ## Format the sources
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+deb: ## Make a Debian package with a systemd unit (.build/packages)
+	@Scripts/build-deb
 
 clean: ## Remove what was built
 	rm -rf .build .demo

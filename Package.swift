@@ -62,7 +62,9 @@ let package = Package(
         .target(name: "PolicyEngine", dependencies: ["OCI", yams], swiftSettings: strict),
         .target(name: "AuditLog", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Trust", dependencies: ["OCI", crypto, cryptoExtras, certificates, asn1], swiftSettings: strict),
-        .target(name: "PromotionCore", dependencies: ["PolicyEngine", "Trust", "AuditLog", "OCI", crypto], swiftSettings: strict),
+        // What two versions of an image differ in.
+        .target(name: "Comparison", dependencies: ["PolicyEngine", "OCI"], swiftSettings: strict),
+        .target(name: "PromotionCore", dependencies: ["PolicyEngine", "Trust", "AuditLog", "Comparison", "OCI", crypto], swiftSettings: strict),
 
         // Policies from git.
         .target(
@@ -83,7 +85,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "OCI", hummingbird, logging,
+                "APIModel", "PromotionCore", "PolicyEngine", "AuditLog", "Comparison", "OCI", hummingbird, logging,
                 .product(name: "HTTPTypes", package: "swift-http-types"), .product(name: "NIOCore", package: "swift-nio"),
             ], swiftSettings: strict),
         .target(
@@ -92,7 +94,7 @@ let package = Package(
         .executableTarget(
             name: "shiplift",
             dependencies: [
-                "API", "APIModel", "AuditLog", "Exposition", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
+                "API", "APIModel", "AuditLog", "Comparison", "Exposition", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
                 "Storage", "Transfer", "Trust", "Worker", hummingbird, logging, metrics, lifecycle, crypto, yams,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -111,6 +113,7 @@ let package = Package(
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "TransferTests", dependencies: ["Transfer", "Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
+        .testTarget(name: "ComparisonTests", dependencies: ["Comparison", "PolicyEngine", "OCI"], swiftSettings: strict),
         .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport"], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
         .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "Trust", "AuditLog", "OCI"], swiftSettings: strict),

@@ -17,6 +17,7 @@ public struct APIServices: Sendable {
     public var verdicts: Verdicts
     public var evidence: EvidencePosting
     public var eligibility: Eligibility
+    public var reviews: Reviews
     public var decisions: any DecisionLog
     public var checkpointKeys: [CheckpointVerifier]
     /// What statements about promotions are signed with.
@@ -41,7 +42,8 @@ public struct APIServices: Sendable {
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, decisions: any DecisionLog,
+        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, reviews: Reviews,
+        decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
         readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
     ) {
@@ -56,6 +58,7 @@ public struct APIServices: Sendable {
         self.verdicts = verdicts
         self.evidence = evidence
         self.eligibility = eligibility
+        self.reviews = reviews
         self.decisions = decisions
         self.checkpointKeys = checkpointKeys
         self.statementKeys = statementKeys
@@ -84,6 +87,7 @@ extension APIServices {
         VerdictRoutes(verdicts: verdicts).add(to: v1)
         EvidenceRoutes(posting: evidence).add(to: v1)
         EligibilityRoutes(eligibility: eligibility, decisions: decisions).add(to: v1)
+        ReviewRoutes(reviews: reviews).add(to: v1)
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
         PolicyRoutes(desk: policyDesk).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)

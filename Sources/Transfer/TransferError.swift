@@ -26,6 +26,8 @@ public enum TransferError: Error, Sendable, Hashable {
     case repairExhausted(RegistryPlace, [Digest])
     /// After the write, the tag names something else: somebody else moved it, or the registry lies.
     case tagMoved(RegistryPlace, expected: Digest, found: Digest?)
+    /// The registry is known to let no tag move, and this one names another artifact.
+    case tagFixed(RegistryPlace, Digest)
     /// What we remember could not be read or written.
     case memory(String)
     case cancelled
@@ -34,7 +36,7 @@ public enum TransferError: Error, Sendable, Hashable {
         switch self {
         case .registry(let error): error.isTransient
         case .repairExhausted, .memory, .referrersUnsettled, .referrersNotListed, .referrersTagContended: true
-        case .tree, .missingAtSource, .childrenMissing, .sparseIndexRefused, .closure, .referrersTagTaken, .tagMoved, .cancelled: false
+        case .tree, .missingAtSource, .childrenMissing, .sparseIndexRefused, .closure, .referrersTagTaken, .tagMoved, .tagFixed, .cancelled: false
         }
     }
 }
@@ -57,6 +59,7 @@ extension TransferError: CustomStringConvertible {
             "\(place): the registry still misses content that was brought there: \(digests.prefix(5).map(\.description).joined(separator: ", "))"
         case .tagMoved(let place, let expected, let found):
             "\(place): the tag was written as \(expected) but reads back as \(found?.description ?? "absent"): somebody else moved it"
+        case .tagFixed(let place, let found): "\(place): the registry lets no tag move, and this one names \(found)"
         case .memory(let reason): "what is known about registries can't be read or written: \(reason)"
         case .cancelled: "cancelled"
         }

@@ -23,7 +23,7 @@ struct Shiplift: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
-            EvidenceCommand.self, ScanCommand.self, Next.self, Images.self, Tags.self, Where.self,
+            EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Images.self, Tags.self, Where.self,
             Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, TokenCommand.self,
         ])
 
@@ -77,18 +77,25 @@ struct WaitOptions: ParsableArguments {
     var timeout = 900
 }
 
-/// How to reach the service; shared by all commands that do.
+/// How to reach the service, and in which form its answer is shown; shared by all commands that do.
 struct ServiceOptions: ParsableArguments {
-    @Option(help: "The service's address (SHIPLIFT_URL).")
-    var url: String?
-
-    @Option(help: "A file that holds the token; else SHIPLIFT_TOKEN or SHIPLIFT_TOKEN_FILE.")
-    var tokenFile: String?
+    @OptionGroup var connection: ConnectionOptions
 
     @Option(name: .shortAndLong, help: "text or json.")
     var output = OutputFormat.text
 
     var isJSON: Bool { output == .json }
+
+    func client() throws -> APIClient { try connection.client() }
+}
+
+/// How to reach the service.
+struct ConnectionOptions: ParsableArguments {
+    @Option(help: "The service's address (SHIPLIFT_URL).")
+    var url: String?
+
+    @Option(help: "A file that holds the token; else SHIPLIFT_TOKEN or SHIPLIFT_TOKEN_FILE.")
+    var tokenFile: String?
 
     func client() throws -> APIClient {
         var environment = ProcessInfo.processInfo.environment

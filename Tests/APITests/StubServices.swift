@@ -7,7 +7,7 @@ import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
 struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk,
-    StatementStore, DecisionLog, RegistryDirectory
+    StatementStore, DecisionLog, RegistryDirectory, ImageInspection
 {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
@@ -75,12 +75,15 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     ) async throws(PromotionFailure) -> ArtifactFacts {
         throw PromotionFailure(.storage, "")
     }
+    func inspect(_ digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> InspectedImage {
+        throw PromotionFailure(.storage, "")
+    }
     func lookAhead(_ image: ImageName, tags: [Tag], in environment: EnvironmentDefinition, tally: RequestTally) async {}
     func currentTargets(
         _ image: ImageName, tag: Tag, in environment: EnvironmentDefinition, tally: RequestTally
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
     func attachments(
-        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+        to digest: Digest, image: ImageName, in registry: RegistryDefinition, needs: FactNeeds, tally: RequestTally
     ) async throws(PromotionFailure) -> AttachedEvidence { AttachedEvidence() }
 
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }
@@ -146,12 +149,16 @@ enum StubServices {
             )
         }
         let environs = Environs(now: { Date() }, newID: { UUID() })
+        let promotions = Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs)
         return APIServices(
-            promotions: Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs), store: stub,
+            promotions: promotions, store: stub,
             catalog: stub, registries: stub, policies: stub, policyDesk: stub, trail: stub, tokens: Tokens(store: stub, environs: environs),
             verdicts: Verdicts(store: stub, statements: stub, queue: stub, policies: stub, environs: environs),
             evidence: EvidencePosting(statements: stub, queue: stub, policies: stub, environs: environs),
-            eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs), decisions: stub, checkpointKeys: [],
+            eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs),
+            reviews: Reviews(
+                promotions: promotions, registries: stub, inspection: stub, catalog: stub, policies: stub, memory: stub, statements: stub, environs: environs),
+            decisions: stub, checkpointKeys: [],
             readiness: { ["database": "down"] }, directory: stub,
             metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" })
     }

@@ -110,7 +110,7 @@ import Testing
 
 /// A service outside that has a say: another implementation of the signatures, in another language.
 @Suite(.inTurn) struct ExternalCheckTests {
-    private static let server = """
+    static let server = """
         import base64, hashlib, hmac, http.server, json, sys, time
         key, port, seen, answer = open(sys.argv[1]).read().strip().encode(), int(sys.argv[2]), sys.argv[3], sys.argv[4]
         def sign(id, at, body): return "v1," + base64.b64encode(hmac.new(key, f"{id}.{at}.".encode() + body, hashlib.sha256).digest()).decode()

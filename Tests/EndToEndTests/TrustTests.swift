@@ -121,6 +121,49 @@ import Testing
         try await service.terminate()
     }
 
+    /// Whoever may write to the source repository must neither open the gate nor close it.
+    @Test func aBrokenSignatureBesideAGoodOneHindersNothing() async throws {
+        let lift = try await lift(gates: "  - signatures: { by: [release] }")
+        let service = try await lift.start()
+        let image = try await image(lift, "1.0.0", seed: 1)
+        let elsewhere = try hand.bundle("https://sigstore.dev/cosign/sign/v1", "{}", about: try ImageFixture.index(labels: Lift.labels, seed: 99).root)
+        let stolen = try ImageFixture.artifact(
+            type: "application/vnd.dev.sigstore.bundle.v0.3+json", about: image.root, content: elsewhere.blobs.prefix(1).map { ("application/vnd.dev.sigstore.bundle.v0.3+json", $0) })
+        try await lift.shared.attach([stolen], to: image.root, in: "dev/shop/api")
+        let forged = try await lift.promote("shop/api:1.0.0", from: "dev", to: "test")
+        #expect(forged.state == "denied" && reasons(forged).contains("does not verify and is not counted: it was signed for"), "\(reasons(forged))")
+        let good = try hand.bundle("https://sigstore.dev/cosign/sign/v1", "{}", about: image.root)
+        try await lift.shared.attach([stolen, good], to: image.root, in: "dev/shop/api")
+        let signed = try await lift.promote("shop/api:1.0.0", from: "dev", to: "test")
+        #expect(signed.state == "succeeded" && reasons(signed).contains("signed by release; a signature that says to be of release does not verify"), "\(reasons(signed))")
+        try await service.terminate()
+    }
+
+    /// A signature that was pushed to one region alone counts; what no region has does not.
+    @Test func evidenceInTheSecondRegistryIsFound() async throws {
+        let lift = try await lift(gates: "  - signatures: { by: [release] }")
+        let environments = try String(contentsOfFile: lift.folder.path("policies/environments.yaml"), encoding: .utf8)
+        let second = #"{ name: dev-west, url: "\#(lift.toStaging.url)", plainHTTP: true, repository: "west/{image}" }"#
+        try lift.folder.write(
+            environments.replacing(#"repository: "dev/{image}" }] }"#, with: #"repository: "dev/{image}" }, \#(second)] }"#), to: "policies/environments.yaml")
+        let service = try await lift.start()
+        let image = try await image(lift, "1.0.0", seed: 1)
+        let alone = try await lift.promote("shop/api:1.0.0", from: "dev", to: "test")
+        #expect(alone.state == "denied" && reasons(alone).contains("no signature is known"), "the second registry does not have the image: \(reasons(alone))")
+        try await lift.staging.push(image, to: "west/shop/api", tag: "1.0.0")
+        #expect(try await lift.promote("shop/api:1.0.0", from: "dev", to: "test").state == "denied")
+        try await lift.staging.attach([try hand.bundle("https://sigstore.dev/cosign/sign/v1", "{}", about: image.root)], to: image.root, in: "west/shop/api")
+        let signed = try await lift.promote("shop/api:1.0.0", from: "dev", to: "test")
+        #expect(signed.state == "succeeded" && reasons(signed).contains("signed by release"), "\(reasons(signed))")
+        // An image that only the second region has goes as well.
+        let west = try ImageFixture.index(labels: Lift.labels, seed: 7)
+        try await lift.staging.push(west, to: "west/shop/api", tag: "2.0.0")
+        try await lift.staging.attach([try hand.bundle("https://sigstore.dev/cosign/sign/v1", "{}", about: west.root)], to: west.root, in: "west/shop/api")
+        let decision = try await Caller.admin(of: lift).decision("shop/api", "2.0.0")
+        #expect(decision.outcome == "allow", "\(decision.summary)")
+        try await service.terminate()
+    }
+
     @Test func aKeyThatIsMissingOrBrokenPutsNoPolicyInForce() async throws {
         let lift = try await lift(gates: "  - signatures: { by: [release] }")
         try lift.folder.write("no key", to: "policies/keys/release.pub")

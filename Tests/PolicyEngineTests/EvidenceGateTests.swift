@@ -82,10 +82,16 @@ struct EvidenceGateTests {
         GateExample(
             "signatures: { by: [build] }", "signatures: [{ signer: build, digest: other }]", .deny,
             "no signature is known for sha256:03473f89a784…; 1 of build must sign it"),
-        // Somebody we trust whose signature does not verify is worse than none; somebody whom nobody asked for is ignored.
+        // Anybody who may write there can attach what does not verify: it neither opens nor closes the gate, and is reported.
         GateExample(
-            "signatures: { by: [build], missing: wait }", "signatures: [build, { signer: build, failure: the key's time is over }]", .deny,
-            "the signature of build does not verify: the key's time is over"),
+            "signatures: { by: [build], missing: wait }", "signatures: [build, { signer: build, failure: the key's time is over }]", .allow,
+            "signed by build; a signature that says to be of build does not verify and is not counted: the key's time is over"),
+        GateExample(
+            "signatures: { by: [build], missing: wait }", "signatures: [{ signer: build, failure: forged }, { signer: build, failure: other }]", .wait,
+            "no signature is known for sha256:03473f89a784…; a signature that says to be of build does not verify and is not counted: forged, nor do 1 more; 1 of build must sign it"),
+        GateExample(
+            "signatures: { by: [build, second], count: 2 }", "signatures: [second, { signer: build, failure: forged }]", .deny,
+            "signed by second alone; a signature that says to be of build does not verify and is not counted: forged; 2 of build, second must sign it"),
         GateExample("signatures: { by: [build] }", "signatures: [build, { signer: second, failure: broken }]", .allow, "signed by build"),
         // The same key under two names counts once.
         GateExample(
@@ -151,7 +157,11 @@ struct EvidenceGateTests {
             origin, "provenance: [{ \(built) }, { \(built.replacing("heads/main", with: "heads/try")) }]", .deny,
             "the ref is 'refs/heads/try', which does not match 'refs/heads/main'"),
         GateExample(
-            origin, "provenance: [{ \(built), failure: wrong key }]", .deny, "the provenance of build does not verify: wrong key"),
+            origin, "provenance: [{ \(built), failure: wrong key }]", .deny,
+            "no provenance is known for sha256:03473f89a784…; a provenance that says to be of build does not verify and is not counted: wrong key; attach one signed by build"),
+        GateExample(
+            origin, "provenance: [{ \(built) }, { signer: build, failure: wrong key }]", .allow,
+            "built by https://ci.example.test/builder from git+https://git.example.test/shop/api; a provenance that says to be of build does not verify and is not counted: wrong key"),
         GateExample(
             bound, "\(requester("workflow_ref: shop/api/build.yml@main")), provenance: [{ signer: build, workflow: shop/api/build.yml@main }]",
             .allow, "built by builder"),

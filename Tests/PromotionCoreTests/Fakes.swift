@@ -93,7 +93,7 @@ struct FakeRegistries: ImageRegistries {
     ) async throws(PromotionFailure) -> [(target: TargetRepository, digest: Digest)] { [] }
 
     func attachments(
-        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+        to digest: Digest, image: ImageName, in registry: RegistryDefinition, needs: FactNeeds, tally: RequestTally
     ) async throws(PromotionFailure) -> AttachedEvidence { AttachedEvidence() }
 
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int { 0 }

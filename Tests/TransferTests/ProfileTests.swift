@@ -174,6 +174,61 @@ import Transfer
         }
     }
 
+    @Test func wherePartsAreKnownNotToBeTakenNoneIsTried() async throws {
+        try await copying(
+            Self.image, Self.profile { $0.chunked = false }, { request, _ in request.body.count > 300_000 ? .answer(PeerResponse(413)) : nil }
+        ) { _, _, target, _, book, error in
+            guard case .registry(.refused(_, let answer)) = error else { throw Unexpected(error as Any) }
+            #expect(answer.status == 413)
+            #expect(target.requests.filter { $0.method == "PATCH" }.isEmpty && book.profile.chunkBytes == nil)
+        }
+    }
+
+    @Test func whereAReferrersTagIsKnownToLieItIsNotRead() async throws {
+        let tag = Tag(referrersOf: Self.image.digest)
+        try await withRegistries(2) { harness, registries in
+            try registries[0].put(Self.image, in: "app")
+            try registries[0].put(SampleImage.single("no list", layers: 1, layerBytes: 1_000), in: "app", tag: tag.description)
+            let source = try ScriptedPeer.before(registries[0]) { request, pass in
+                request.path.contains("/referrers/") ? .answer(PeerResponse(404)) : .answer(try pass(request))
+            }
+            defer { source.stop() }
+            for (lies, reads) in [(false, 1), (true, 0)] {
+                let book = ProfileBook(configured: Self.profile { if lies { $0.fallbackTag = .lies } })
+                let before = source.requests.count
+                _ = try await harness.engine.copy(
+                    Self.image.digest, from: harness.site(source.port, "app", named: "source-\(lies)") { $0.book = book },
+                    to: [harness.site(registries[1].port, "app-\(lies)")], options: CopyOptions(closure: ClosureOrder(.all, knowledge: ReferrersKnowledge()))
+                ) { _ in }
+                let asked = source.requests[before...].filter { $0.path.hasSuffix("/manifests/\(tag)") }.count
+                #expect(asked == reads, "lies: \(lies)")
+            }
+        }
+    }
+
+    @Test func whereNoTagMovesNoneIsTried() async throws {
+        let (old, new) = (SampleImage.single("old", layers: 1, layerBytes: 1_000), SampleImage.single("new", layers: 1, layerBytes: 1_000))
+        let tag = try Tag(parsing: "1.0")
+        try await withRegistries(1) { harness, registries in
+            try registries[0].put(old, in: "app", tag: "1.0")
+            try registries[0].put(new, in: "app")
+            let proxy = try ScriptedPeer.before(registries[0]) { request, pass in .answer(try pass(request)) }
+            defer { proxy.stop() }
+            let site = try harness.site(proxy.port, "app") { $0.book = ProfileBook(configured: Self.profile { $0.movableTags = false }) }
+            let error = await transferError {
+                _ = try await harness.engine.moveTag(tag, to: new.digest, at: site, seen: nil, deadline: .now + .seconds(20), meter: RequestMeter())
+            }
+            guard case .tagFixed(_, old.digest) = error else { throw Unexpected(error as Any) }
+            #expect(proxy.requests.filter { $0.method == "PUT" }.isEmpty)
+            // The same artifact, and a tag that is not there, are no moves.
+            let same = try await harness.engine.moveTag(tag, to: old.digest, at: site, seen: nil, deadline: .now + .seconds(20), meter: RequestMeter())
+            #expect(!same.written)
+            let first = try await harness.engine.moveTag(
+                Tag(parsing: "2.0"), to: new.digest, at: site, seen: nil, deadline: .now + .seconds(20), meter: RequestMeter())
+            #expect(first.written)
+        }
+    }
+
     @Test(arguments: [405, 415]) func whereAPutTakesNoBodyAPatchDoes(status: Int) async throws {
         try await copying(Self.image, RegistryProfile(), { request, _ in Self.isBlobPut(request) && !request.body.isEmpty ? .answer(PeerResponse(status)) : nil }) {
             _, registry, target, _, book, error in

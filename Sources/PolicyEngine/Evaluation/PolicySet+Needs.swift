@@ -46,4 +46,15 @@ extension PolicySet {
         if needs.readsAttachments || !needs.evidence.isEmpty { needs.platforms = true }
         return needs
     }
+
+    /// Whether a gate that looks at what hangs on the artifact is not open: more of it might open it.
+    public func lacksAttachments(_ decision: Decision, for image: ImageName, from: EnvironmentName, to: EnvironmentName) -> Bool {
+        policies(for: image, from: from, to: to).contains { policy in
+            (policy.gates + policy.defaults).contains { rule in
+                var needs = FactNeeds()
+                rule.condition.add(to: &needs)
+                return needs.readsAttachments && decision.gates.contains { $0.policy == policy.name && $0.gate == rule.name && $0.outcome != .allow }
+            }
+        }
+    }
 }

@@ -32,6 +32,14 @@ extension PolicySet {
         RuleSelection(policies(for: image, from: from, to: to), for: image).rules.flatMap { policy, rules in rules.compactMap { policy.request($0) } }
     }
 
+    /// What can be done about the gates of a decision that are not open.
+    public func openRequests(of decision: Decision, for image: ImageName, from: EnvironmentName, to: EnvironmentName) -> [GateRequest] {
+        let closed = decision.gates.filter { $0.outcome != .allow && !$0.isWarning }
+        return requests(for: image, from: from, to: to).filter { request in
+            closed.contains { $0.gate == request.gate && $0.policy == request.policy }
+        }
+    }
+
     /// The gates of any step that look at what is posted about digests: of one image, or of all.
     public func evidenceRequests(for image: ImageName?) -> [GateRequest] {
         policies.filter { policy in image.map { policy.applies(to: $0) } ?? true }.flatMap { policy in

@@ -149,12 +149,10 @@ struct SignatureGate: Gate {
     func judge(_ context: GateContext) -> Verdict {
         guard let all = context.facts.signatures else { return .missing("no signature is known for \(context.artifact); \(needed)", missing) }
         let subject = context.subject
-        let relevant = all.filter { by.contains($0.signer) && subject.contains($0.digest) }
-        if let broken = relevant.first(where: { $0.failure != nil }) {
-            return .deny(
-                "the signature of \(broken.signer) does not verify: \((broken.failure ?? "").excerpt)",
-                evidence: [broken.evidence].compactMap(\.self))
-        }
+        let named = all.filter { by.contains($0.signer) && subject.contains($0.digest) }
+        let relevant = named.filter { $0.failure == nil }
+        // Whoever may write to the source repository can hang a broken signature on the image: it counts for nothing, and hinders nothing.
+        let broken = BrokenEvidence.sentence(named.filter { $0.failure != nil }.map { ($0.signer, $0.failure) }, "signature")
         var signers: [String] = []
         var identities: [String] = []
         var partly: [String] = []
@@ -174,10 +172,19 @@ struct SignatureGate: Gate {
             signers.append(signer)
         }
         let evidence = relevant.compactMap(\.evidence)
-        if signers.count >= count { return .allow("signed by \(signers.joined(separator: ", "))", evidence: evidence) }
+        if signers.count >= count { return .allow("signed by \(signers.joined(separator: ", "))\(broken.map { "; \($0)" } ?? "")", evidence: evidence) }
         let strange = all.first { $0.signer.isEmpty && subject.contains($0.digest) }
         let none = strange.map { "no signature that counts is known for \(context.artifact): \(($0.failure ?? "").excerpt)" }
         let seen = signers.isEmpty ? none ?? "no signature is known for \(context.artifact)" : "signed by \(signers.joined(separator: ", ")) alone"
-        return .missing(([seen] + partly + [needed]).joined(separator: "; "), missing)
+        return .missing(([seen] + partly + [broken, needed].compactMap(\.self)).joined(separator: "; "), missing)
+    }
+}
+
+/// What is said of evidence that claims to be by somebody who counts, and does not verify.
+enum BrokenEvidence {
+    static func sentence(_ broken: [(signer: String, failure: String?)], _ what: String) -> String? {
+        guard let first = broken.first else { return nil }
+        let more = broken.count > 1 ? ", nor do \(broken.count - 1) more" : ""
+        return "a \(what) that says to be of \(first.signer) does not verify and is not counted: \((first.failure ?? "").excerpt)\(more)"
     }
 }

@@ -69,20 +69,20 @@ struct ProvenanceGate: Gate {
 
     func judge(_ context: GateContext) -> Verdict {
         guard let all = context.facts.provenance else { return .missing("no provenance is known for \(context.artifact); \(needed)", missing) }
-        let relevant = all.filter { by.contains($0.signer) && context.subject.contains($0.digest) }
+        let named = all.filter { by.contains($0.signer) && context.subject.contains($0.digest) }
+        let relevant = named.filter { $0.failure == nil }
         let evidence = relevant.compactMap(\.evidence)
-        if let broken = relevant.first(where: { $0.failure != nil }) {
-            return .deny("the provenance of \(broken.signer) does not verify: \((broken.failure ?? "").excerpt)", evidence: evidence)
-        }
+        // What does not verify can be hung on the image by anybody who may write there: it counts for nothing, and hinders nothing.
+        let broken = BrokenEvidence.sentence(named.filter { $0.failure != nil }.map { ($0.signer, $0.failure) }, "provenance").map { "; \($0)" } ?? ""
         if let uncovered = context.subject.uncovered(by: relevant.map(\.digest)) {
-            return .missing("no provenance is known for \(uncovered); \(needed)", missing)
+            return .missing("no provenance is known for \(uncovered)\(broken); \(needed)", missing)
         }
         // Two that contradict each other are not better than one: each must be as it should.
         for fact in relevant {
             if let reason = refusal(of: fact, context) { return .deny(reason, evidence: evidence) }
         }
         return .allow(
-            "built by \((relevant.first?.builder ?? "").excerpt)\(relevant.first?.source.map { " from \($0.excerpt)" } ?? "")", evidence: evidence)
+            "built by \((relevant.first?.builder ?? "").excerpt)\(relevant.first?.source.map { " from \($0.excerpt)" } ?? "")\(broken)", evidence: evidence)
     }
 
     private var needed: String { "attach one signed by \(by.joined(separator: ", "))" }

@@ -91,7 +91,9 @@ public protocol ImageRegistries: Sendable {
 
     /// Reads what claims to be signed about an artifact or one of its platforms, and what bills of materials hang on them, within bounds.
     /// Nothing of it is believed yet.
-    func attachments(to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally)
+    ///
+    /// - Throws: `contentMissing` where the registry does not have the artifact.
+    func attachments(to digest: Digest, image: ImageName, in registry: RegistryDefinition, needs: FactNeeds, tally: RequestTally)
         async throws(PromotionFailure) -> AttachedEvidence
 
     /// The tags of an image in an environment, bounded by `limit`, each looked up and recorded in the tag's history.

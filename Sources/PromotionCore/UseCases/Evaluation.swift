@@ -31,6 +31,7 @@ public struct Evaluation: Sendable {
     private let memory: any FactStore
     let checks: any ExternalChecks
     let environs: Environs
+    private let signers = ParsedSigners()
 
     public init(
         registries: any ImageRegistries, memory: any FactStore, checks: any ExternalChecks = NoExternalChecks(), environs: Environs
@@ -56,13 +57,35 @@ public struct Evaluation: Sendable {
         async let current = current(tags, of: subject.image, in: to, tally)
         let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
         var complete = facts(subject, artifact, targetTags: try await current.get())
-        if needs.readsAttachments {
-            let attached = try await registries.attachments(to: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
-            await EvidenceVerification(signers: try TrustedSigners(for: policies), now: environs.now()).fill(&complete, from: attached, needs)
-        }
         try await remember(subject, policies, needs, &complete)
+        if needs.readsAttachments { try await attach(subject, policies, needs, from, &complete, tally) }
         if !needs.checks.isEmpty { complete.checks = await answers(subject, policies, needs.checks, targetTags: tags, at: environs.now()) }
         return Evaluated(decision: policies.evaluate(complete, at: environs.now()), facts: complete, requests: tally.requests)
+    }
+
+    /// Adds what hangs on the artifact. What was pushed to one registry of an environment alone is found there: where what one has does not
+    /// open the gates, the next is looked at.
+    private func attach(
+        _ subject: EvaluationSubject, _ policies: PolicySet, _ needs: FactNeeds, _ from: EnvironmentDefinition, _ facts: inout PromotionFacts, _ tally: RequestTally
+    ) async throws(PromotionFailure) {
+        let verification = EvidenceVerification(signers: try signers.signers(of: policies), now: environs.now())
+        var missing: PromotionFailure?
+        var isRead = false
+        for registry in from.registries {
+            if isRead {
+                let decision = policies.evaluate(facts, at: environs.now())
+                guard policies.lacksAttachments(decision, for: subject.image, from: subject.from, to: subject.to) else { return }
+            }
+            do throws(PromotionFailure) {
+                let attached = try await registries.attachments(to: subject.digest, image: subject.image, in: registry, needs: needs, tally: tally)
+                await verification.fill(&facts, from: attached, needs)
+                isRead = true
+            } catch {
+                guard error.kind == .contentMissing else { throw error }
+                missing = missing ?? error
+            }
+        }
+        if !isRead { throw missing ?? PromotionFailure(.configuration, "environment \(from.name) has no registry") }
     }
 
     /// What the tags to write name now.

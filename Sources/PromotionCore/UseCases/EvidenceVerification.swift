@@ -1,3 +1,4 @@
+import Comparison
 import Foundation
 import OCI
 import PolicyEngine
@@ -21,10 +22,32 @@ struct EvidenceVerification: Sendable {
         for signed in attached.signed {
             for verification in await verifier.verify(signed.attachment, about: signed.subject, at: now) { found.take(verification, signed.subject) }
         }
-        if needs.signatures { facts.signatures = (facts.signatures ?? []) + found.signatures + found.strangers.prefix(Self.maximumStrangers) }
-        if needs.provenance { facts.provenance = (facts.provenance ?? []) + found.provenance }
-        if needs.sboms { facts.sboms = (facts.sboms ?? []) + found.sboms + attached.sboms }
-        if needs.scans { facts.scans = (facts.scans ?? []) + found.scans }
+        if needs.signatures { facts.signatures = Self.joined(facts.signatures, found.signatures + found.strangers.prefix(Self.maximumStrangers)) }
+        if needs.provenance { facts.provenance = Self.joined(facts.provenance, found.provenance) }
+        if needs.sboms { facts.sboms = Self.joined(facts.sboms, found.sboms + attached.sboms) }
+        if needs.scans { facts.scans = Self.joined(facts.scans, found.scans) }
+    }
+
+    /// Two registries may have the same.
+    private static func joined<Fact: Hashable>(_ known: [Fact]?, _ found: [Fact]) -> [Fact] {
+        var seen = Set(known ?? [])
+        return (known ?? []) + found.filter { seen.insert($0).inserted }
+    }
+
+    /// What attestations by trusted signers say is in an image: for people, who see what policy sees.
+    func contents(of attached: [AttachedEvidence.Signed]) async -> (scans: [ScanFact], boms: [BillOfMaterials], remarks: [String]) {
+        var found = Found()
+        var (boms, remarks): ([BillOfMaterials], [String]) = ([], [])
+        for signed in attached {
+            for verification in await verifier.verify(signed.attachment, about: signed.subject, at: now) {
+                found.take(verification, signed.subject)
+                guard let signer = verification.signer, case .statement(let statement) = verification.content, [.spdx, .cyclonedx].contains(statement.kind) else { continue }
+                do throws(BillOfMaterialsError) {
+                    boms.append(try BillOfMaterials(parsing: statement.predicate, about: signed.subject, origin: .signed(by: signer)))
+                } catch { remarks.append("the bill of materials that \(signer) signed can't be read: \(error)") }
+            }
+        }
+        return (found.scans, boms, remarks)
     }
 
     private struct Found {

@@ -88,12 +88,7 @@ public struct Promotions: Sendable {
     /// The decision and the plan for a request, with nothing written anywhere.
     public func dryRun(_ request: PromotionRequest, by principal: Principal) async throws(PromotionRequestError) -> DryRun {
         let (policySet, resolved, _) = try await resolve(request, for: principal)
-        let subject = EvaluationSubject(
-            image: request.image, from: request.from, to: request.to, digest: resolved.digest, sourceTag: request.reference.tag,
-            requestedTags: request.targetTags, requestedBy: principal.subject, requestedAs: principal.identity, promotion: nil)
-        let evaluated = try await failure { () async throws(PromotionFailure) in
-            try await evaluation.evaluate(subject, under: policySet)
-        }
+        let evaluated = try await evaluate(request, resolved, by: principal, under: policySet)
         guard evaluated.decision.outcome == .allow, let from = policySet.environment(named: request.from),
             let to = policySet.environment(named: request.to)
         else { return DryRun(resolved: resolved, decision: evaluated.decision, plan: nil) }
@@ -102,6 +97,21 @@ public struct Promotions: Sendable {
             tags: evaluated.decision.targetTags, referrers: policySet.referrers(for: request.image, from: request.from, to: request.to))
         let plan = try await failure { () async throws(PromotionFailure) in try await transfer.plan(order) }
         return DryRun(resolved: resolved, decision: evaluated.decision, plan: plan)
+    }
+
+    private func evaluate(
+        _ request: PromotionRequest, _ resolved: ResolvedArtifact, by principal: Principal, under policySet: PolicySet
+    ) async throws(PromotionRequestError) -> Evaluated {
+        let subject = EvaluationSubject(
+            image: request.image, from: request.from, to: request.to, digest: resolved.digest, sourceTag: request.reference.tag,
+            requestedTags: request.targetTags, requestedBy: principal.subject, requestedAs: principal.identity, promotion: nil)
+        return try await failure { () async throws(PromotionFailure) in try await evaluation.evaluate(subject, under: policySet) }
+    }
+
+    /// What a promotion would be told now, whoever may ask for it: a look, as at what is eligible.
+    func decision(on request: PromotionRequest, by principal: Principal) async throws(PromotionRequestError) -> (digest: OCI.Digest, decision: Decision) {
+        let (policySet, resolved, _) = try await resolve(request)
+        return (resolved.digest, try await evaluate(request, resolved, by: principal, under: policySet).decision)
     }
 
     public func promotion(_ id: PromotionID) async throws(PromotionRequestError) -> Promotion {
@@ -115,10 +125,7 @@ public struct Promotions: Sendable {
         guard promotion.state == .waiting || promotion.state == .denied, let decision = promotion.decision else { return [] }
         let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
         guard policySet.version == decision.policyVersion else { return [] }
-        let closed = decision.gates.filter { $0.outcome != .allow && !$0.isWarning }
-        return policySet.requests(for: promotion.image, from: promotion.from, to: promotion.to).filter { request in
-            closed.contains { $0.gate == request.gate && $0.policy == request.policy }
-        }
+        return policySet.openRequests(of: decision, for: promotion.image, from: promotion.from, to: promotion.to)
     }
 
     /// Waits until a promotion is final, at most `time`; holds no thread and no connection meanwhile.
@@ -180,6 +187,10 @@ public struct Promotions: Sendable {
         guard principal.mayPromote(request.image, to: request.to) else {
             throw .notPermitted("this token may not promote \(request.image) to \(request.to)")
         }
+        return try await resolve(request)
+    }
+
+    private func resolve(_ request: PromotionRequest) async throws(PromotionRequestError) -> (PolicySet, ResolvedArtifact, requests: [String: Int]) {
         let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
         let known = policySet.environments.map(\.name)
         guard let from = policySet.environment(named: request.from) else { throw .unknownEnvironment(request.from, known: known) }

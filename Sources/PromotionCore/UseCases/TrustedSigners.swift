@@ -1,5 +1,6 @@
 import Foundation
 public import PolicyEngine
+import Synchronization
 import Trust
 
 /// The signers of a policy with what their signatures are checked with: keys, trust roots and certificates, read and parsed.
@@ -70,5 +71,17 @@ public struct TrustedSigners: Sendable {
 
     private static func parsed<Value>(_ body: () throws(TrustError) -> Value) throws(SignerMistake) -> Value {
         do { return try body() } catch { throw SignerMistake(problem: error.description, remedy: "put the right key or certificates in its place") }
+    }
+}
+
+/// Keeps the signers of the policy that was used last: keys, certificates and trust roots are parsed once for each version.
+final class ParsedSigners: Sendable {
+    private let last = Mutex<(version: PolicyVersion, signers: TrustedSigners)?>(nil)
+
+    func signers(of policies: PolicySet) throws(PromotionFailure) -> TrustedSigners {
+        if let known = last.withLock({ $0?.version == policies.version ? $0?.signers : nil }) { return known }
+        let parsed = try TrustedSigners(for: policies)
+        last.withLock { $0 = (policies.version, parsed) }
+        return parsed
     }
 }

@@ -34,6 +34,8 @@ extension RegistryClient {
         let isLargePart = response.status == 416 && part != nil && session.offset == 0 && response.fields["Range"] == nil
         switch response.status {
         case _ where response.status == 413 || isLargePart:
+            // Where parts are known not to be taken, they are no way.
+            guard profile.chunked != false else { return false }
             guard let chunk = RegistryProfile.chunk(below: min(part ?? blob.size, blob.size - session.offset)), chunk >= session.smallestPart else { return false }
             endpoint.book.learn { $0.chunkBytes = min($0.chunkBytes ?? .max, chunk) }
             return profile.chunkBytes.map { $0 <= chunk } ?? false

@@ -150,7 +150,10 @@ public struct PostgresCatalog: Catalog {
             INSERT INTO policy_in_force (singleton, version) VALUES (true, \(policies.version.description))
             ON CONFLICT (singleton) DO UPDATE SET version = excluded.version, since = now() WHERE policy_in_force.version <> excluded.version
             """)
-        if changed > 0 { try await SharedInserts(connection: connection).audit(audit) }
+        if changed > 0 {
+            try await SharedInserts(connection: connection).audit(audit)
+            try await SharedInserts(connection: connection).event(audit)
+        }
         try await Waking(connection: connection).promotionsDecidedUnderOthers(than: policies.version.description)
     }
 

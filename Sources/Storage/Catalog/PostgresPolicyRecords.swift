@@ -62,7 +62,10 @@ public struct PostgresPolicyRecords: PolicyRecords {
                     INSERT INTO policy_refusals (revision, refused_at, details)
                     VALUES (\(refusal.revision), \(refusal.at), \(try StoredJSON.encode(refusal))) ON CONFLICT (revision) DO NOTHING
                     """)
-                if added > 0 { try await SharedInserts(connection: connection).audit(audit) }
+                if added > 0 {
+                    try await SharedInserts(connection: connection).audit(audit)
+                    try await SharedInserts(connection: connection).event(audit)
+                }
                 return added > 0
             }
         }

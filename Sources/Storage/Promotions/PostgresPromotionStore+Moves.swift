@@ -147,11 +147,13 @@ extension PostgresPromotionStore {
             """)
         guard let row = updated.first else { throw StoreError.notFound }
         if let decision = change.decision, let facts = change.facts {
+            let kept = try await FactContents.keep(facts, connection)
             try await connection.execute(
                 """
-                INSERT INTO evaluations (promotion_id, version, policy_version, outcome, decision, facts)
+                WITH kept AS (INSERT INTO fact_contents (sha256, content) VALUES (\(kept.sha256), \(kept.json)) ON CONFLICT DO NOTHING)
+                INSERT INTO evaluations (promotion_id, version, policy_version, outcome, decision, facts_sha256)
                 VALUES (\(change.promotion.uuid), \(version), \(decision.policyVersion.description), \(decision.outcome.rawValue),
-                        \(try StoredJSON.encode(decision)), \(try StoredJSON.encode(facts)))
+                        \(try StoredJSON.encode(decision)), \(kept.sha256))
                 """)
         }
         if change.to == .queued, change.decision != nil { try await insertTargets(change, connection) }

@@ -1,3 +1,4 @@
+import AuditLog
 import Foundation
 import OCI
 import PolicyEngine
@@ -52,6 +53,12 @@ enum PromotionRow {
 /// What is there already is not locked: many acts about the same new image at once would wait for each other in a circle.
 struct SharedInserts {
     let connection: PostgresConnection
+
+    /// An event about something else than a promotion.
+    func event(_ audit: AuditEntry) async throws {
+        try await connection.execute(
+            "INSERT INTO outbox (event_id, type, payload) VALUES (\(audit.id), \(audit.action), \(JSONB(audit.canonicalText)))")
+    }
 
     func image(_ image: ImageName) async throws -> Int64 {
         let name = image.description

@@ -13,15 +13,19 @@ public struct PostgresDecisionLog: DecisionLog {
         let scope = "decisions \(since.timeIntervalSince1970)"
         let after = try cursor.map { text throws(StoreError) in try Position(Cursor(parsing: text, scope: scope).position) }
         let rows = try await storing {
-            try await pool.query(
+            let found = try await pool.query(
                 """
-                SELECT promotion_id, version, decision, facts, at, (extract(epoch FROM at) * 1000000)::bigint AS micros FROM evaluations
-                 WHERE at >= \(since) AND (\(after?.promotion)::uuid IS NULL OR (at, promotion_id, version)
+                SELECT promotion_id, version, decision, facts, f.content AS kept, e.at, (extract(epoch FROM e.at) * 1000000)::bigint AS micros
+                  FROM evaluations e LEFT JOIN fact_contents f ON f.sha256 = e.facts_sha256
+                 WHERE e.at >= \(since) AND (\(after?.promotion)::uuid IS NULL OR (e.at, promotion_id, version)
                        > (timestamptz 'epoch' + \(after?.micros) * interval '1 microsecond', \(after?.promotion)::uuid, \(after?.version)::int))
-                 ORDER BY at, promotion_id, version LIMIT \(limit + 1)
-                """
-            ).map { row in
-                guard let decision = try row.json("decision", as: Decision.self), let facts = try row.json("facts", as: PromotionFacts.self) else {
+                 ORDER BY e.at, promotion_id, version LIMIT \(limit + 1)
+                """)
+            // Facts of before contents were kept once stand in the row itself.
+            let contents = try await FactContents.reading(found, pool)
+            return try found.enumerated().map { index, row in
+                let own = try row.json("facts", as: PromotionFacts.self)
+                guard let decision = try row.json("decision", as: Decision.self), let facts = try own ?? contents.facts(index) else {
                     throw PostgresError.decoding(column: "facts", expected: "facts", found: "NULL")
                 }
                 let position = Position(

@@ -73,6 +73,8 @@ struct ClosureReader {
     private func readTagSchema(
         _ subjects: [Digest], _ tags: AttachmentTags, _ gathering: inout ClosureGathering
     ) async throws(TransferError) -> [(Digest, [Descriptor])] {
+        // Where such a tag is known to be something else than a list, it is not read (oras#2148).
+        guard source.client.profile.fallbackTag != .lies else { return [] }
         let candidates = subjects.map { ($0, Tag(referrersOf: $0)) }.filter { tags.mayHold($0.1) }
         let answers = try await bounded(candidates, width: Self.width) { candidate throws(TransferError) in
             (candidate.0, candidate.1, try await index(of: candidate.0, under: candidate.1))

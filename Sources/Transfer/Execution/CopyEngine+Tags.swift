@@ -42,6 +42,7 @@ extension CopyEngine {
         let place = RegistryPlace(registry: site.registry, repository: site.repository, reference: tag.description)
         let previous = if let seen { seen.digest } else { try await look(tag, site, meter, deadline) }
         if previous == digest { return TagWrite(tag: tag, previous: previous, written: false) }
+        try Self.checkMovable(tag, naming: previous, to: digest, at: site)
         let manifest = try await manifest(digest, at: site)
         guard ContinuousClock.now < deadline else { throw .registry(.timedOut(place)) }
         let put: ManifestPut
@@ -71,6 +72,15 @@ extension CopyEngine {
         let now = try await look(tag, site, meter, nil)
         guard now == digest else { throw .tagMoved(place, expected: digest, found: now) }
         return TagWrite(tag: tag, previous: previous, written: true)
+    }
+
+    /// Refuses to move a tag where the registry's profile says that none moves: known before a byte is sent.
+    ///
+    /// - Parameter found: what the tag names now.
+    /// - Throws: `tagFixed`.
+    public static func checkMovable(_ tag: Tag, naming found: Digest?, to digest: Digest, at site: Site) throws(TransferError) {
+        guard let found, found != digest, site.client.profile.movableTags == false else { return }
+        throw .tagFixed(RegistryPlace(registry: site.registry, repository: site.repository, reference: tag.description), found)
     }
 
     /// Whether a write that ended in an error was done nevertheless: its answer was lost, and what was heard is the answer to its

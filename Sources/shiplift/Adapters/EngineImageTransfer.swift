@@ -68,6 +68,12 @@ struct EngineImageTransfer: ImageTransfer {
         let report: TransferReport
         let (source, targets) = (try source(order), try targets(order))
         do throws(TransferError) {
+            for site in targets {
+                for tag in order.tags {
+                    guard case .names(let found)? = recent.sighting(.tag(tag), at: site) else { continue }
+                    try CopyEngine.checkMovable(tag, naming: found, to: order.digest, at: site)
+                }
+            }
             // With one target, the first tag's write brings the root; with several, no tag moves before every root is in place.
             report = try await engine.copy(order.digest, from: source, to: targets, options: options(order), leavingRoot: targets.count == 1 && !order.tags.isEmpty) { moved in
                 progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))

@@ -16,18 +16,20 @@ extension LiveImageRegistries {
     private static let keptBytes = 1 << 20
 
     func attachments(
-        to digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
+        to digest: Digest, image: ImageName, in registry: RegistryDefinition, needs: FactNeeds, tally: RequestTally
     ) async throws(PromotionFailure) -> AttachedEvidence {
-        guard let definition = environment.registries.first else {
-            throw PromotionFailure(.configuration, "environment \(environment.name) has no registry")
-        }
-        let site = try sites.site(image, in: definition)
+        let site = try sites.site(image, in: registry)
         let meter = RequestMeter()
         defer { tally.add(meter.requests) }
         var order = ClosureOrder(.all, knowledge: referrers)
         order.limits.depth = 1
         let closure: TrustClosure
         do { closure = try await engine.closure(of: digest, at: site, options: CopyOptions(closure: order), meter: meter) } catch { throw PromotionFailure(error) }
+        return try await evidence(in: closure, needs, site, meter)
+    }
+
+    /// What hangs on an artifact, of what is needed.
+    func evidence(in closure: TrustClosure, _ needs: FactNeeds, _ site: Site, _ meter: RequestMeter) async throws(PromotionFailure) -> AttachedEvidence {
         var found = AttachedEvidence()
         var layers: [(subject: Digest, evidence: Digest, layer: Descriptor, kind: AttachedLayer.Kind)] = []
         for referrer in closure.referrers {
@@ -40,7 +42,7 @@ extension LiveImageRegistries {
                 }
             }
         }
-        try check(layers.map(\.layer), digest, site)
+        try check(layers.map(\.layer), closure.image.root.digest, site)
         for (subject, evidence, layer, kind) in layers where layer.size <= AttachedLayer.maximumBytes(kind) {
             let bytes = try await smallBlob(layer.digest, limit: Int(layer.size), keptUpTo: Self.keptBytes, site, meter)
             found.signed.append(AttachedEvidence.Signed(subject: subject, attachment: AttachedLayer.attachment(kind, layer, bytes: bytes, evidence: evidence)))

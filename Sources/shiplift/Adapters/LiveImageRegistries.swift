@@ -88,10 +88,18 @@ struct LiveImageRegistries: ImageRegistries {
     func facts(
         of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally
     ) async throws(PromotionFailure) -> ArtifactFacts {
-        guard let definition = environment.registries.first else {
-            throw PromotionFailure(.configuration, "environment \(environment.name) has no registry")
+        var missing: PromotionFailure?
+        for definition in environment.registries {
+            do throws(PromotionFailure) { return try await facts(of: digest, at: try sites.site(image, in: definition), needs, tally) } catch {
+                // One registry may lack what another has; any other trouble is not to be passed over.
+                guard error.kind == .contentMissing else { throw error }
+                missing = missing ?? error
+            }
         }
-        let site = try sites.site(image, in: definition)
+        throw missing ?? PromotionFailure(.configuration, "environment \(environment.name) has no registry")
+    }
+
+    private func facts(of digest: Digest, at site: Site, _ needs: FactNeeds, _ tally: RequestTally) async throws(PromotionFailure) -> ArtifactFacts {
         let meter = RequestMeter()
         defer { tally.add(meter.requests) }
         let tree: ManifestTree

@@ -46,7 +46,7 @@ extension PromotionFailure {
                 isTransient: true)
         case .repairExhausted(let place, _):
             self.init(.contentMissing, error.description, registry: place.registry, repository: place.repository, reference: place.reference, isTransient: true)
-        case .tagMoved(let place, _, _):
+        case .tagMoved(let place, _, _), .tagFixed(let place, _):
             self.init(.tagConflict, error.description, registry: place.registry, repository: place.repository, reference: place.reference)
         case .memory: self.init(.storage, error.description, isTransient: true)
         case .cancelled: self.init(.timedOut, "the transfer was stopped", isTransient: true)

@@ -47,13 +47,13 @@ struct APIClient: Sendable {
     /// - Throws: `ProblemResource` where the service says why not, `ClientError` where it can't be reached.
     func send(
         _ method: HTTPMethod, _ path: String, query: [(String, String?)] = [], body: (any Encodable)? = nil, raw: Data? = nil, fields: [(String, String)] = [],
-        timeout: Duration = .seconds(90)
+        accept: String = "application/json", timeout: Duration = .seconds(90)
     ) async throws -> Data {
         var url = try base.resolving(path)
         for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
         var headers = HTTPFields()
         try headers.append("Authorization", "Bearer \(token.reveal())")
-        try headers.append("Accept", "application/json")
+        try headers.append("Accept", accept)
         if body != nil || raw != nil { try headers.append("Content-Type", "application/json") }
         for (name, value) in fields { try headers.append(name, value) }
         var settings = ConnectionSettings()

@@ -104,10 +104,12 @@ struct EmbeddedPostgres {
 
     private func launch() throws {
         let arguments = [
-            "/usr/bin/setsid", binaries.appendingPathComponent("postgres").path, "-D", cluster.path, "-k", socketFolder.path, "-c", "listen_addresses=", "-c",
-            "unix_socket_permissions=0700", "-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", "log_min_messages=warning",
+            "/usr/bin/setsid", "--fork", binaries.appendingPathComponent("postgres").path, "-D", cluster.path, "-k", socketFolder.path, "-c", "listen_addresses=", "-c",
+            "unix_socket_permissions=0700", "-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", "log_min_messages=warning", "-c", "jit=off",
         ]
-        _ = try spawn(arguments, output: folder.appendingPathComponent("server.log"))
+        // The server goes on in a session of its own; the program that put it there ends at once.
+        let status = try run(arguments, output: folder.appendingPathComponent("server.log"))
+        guard status == 0 else { throw EmbeddedPostgresError(description: "the private PostgreSQL could not be started; see \(folder.path)/server.log") }
     }
 
     private func answers() async throws -> Bool {

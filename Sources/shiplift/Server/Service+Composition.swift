@@ -103,7 +103,7 @@ struct ShipliftService {
             referrers: core.referrers, environs: Self.environs, logger: logger)
         do { try await profiles.refresh() } catch { logger.warning("registries' profiles can't be read yet", metadata: ["error": "\(error)"]) }
         let metrics = ServiceMetrics(
-            registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, directory: profiles,
+            registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, desk: policies, directory: profiles,
             pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
             promotions: core.promotions, store: core.measured, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
@@ -112,6 +112,9 @@ struct ShipliftService {
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
                 registries: core.registries, catalog: catalog, policies: policies, memory: core.facts, checks: core.checks, environs: Self.environs),
+            reviews: Reviews(
+                promotions: core.promotions, registries: core.registries, inspection: core.registries, catalog: catalog, policies: policies, memory: core.facts,
+                statements: core.statements, environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: checkpointKeys, statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
@@ -141,7 +144,10 @@ struct ShipliftService {
 
     private func policyAdoption(_ records: PostgresPolicyRecords) -> PolicyAdoption {
         let origin: any PolicyOrigin = configuration.policiesGit?.origin(dataFolder: configuration.dataFolder) ?? FolderPolicyOrigin(folder: configuration.policiesFolder)
-        return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in logger.log(notice) }
+        return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in
+            logger.log(notice)
+            notice.count()
+        }
     }
 
     private static func keys(_ signer: StatementSigner) -> KeysResource {

@@ -12,6 +12,7 @@ struct ServiceMetrics: Sendable {
     let queue: any WorkQueue
     let trail: PostgresAuditTrail
     let policies: any PolicySource
+    let desk: any PolicyDesk
     let directory: any RegistryDirectory
     let pools: [(name: String, pool: PostgresPool)]
 
@@ -38,6 +39,9 @@ struct ServiceMetrics: Sendable {
         "shiplift_queue_oldest_seconds": "How long the oldest waiting promotion has been waiting.",
         "shiplift_policy_info": "1 for the policy version in force.",
         "shiplift_policy_refused": "Mistakes in newer policy files, which are not in force.",
+        "shiplift_policy_editions_total": "Editions of the policy that were looked at, by outcome: adopted, refused.",
+        "shiplift_policy_refused_seconds": "How long the newest edition has been refused; 0 where it is in force.",
+        "shiplift_policy_reachable": "Whether the place that policies come from could be read at the last look.",
         "shiplift_audit_unsequenced": "Audit entries that have no place in the log yet.",
         "shiplift_audit_lag_seconds": "Age of the oldest of these.",
         "shiplift_audit_published_size": "Entries under the newest checkpoint that got to a place outside.",
@@ -99,6 +103,9 @@ struct ServiceMetrics: Sendable {
 
     private func readPolicy() async {
         gauge("shiplift_policy_refused", Double(await policies.refused().count))
+        let status = await desk.status
+        gauge("shiplift_policy_refused_seconds", status.refusal.map { max(0, Date().timeIntervalSince($0.at)) } ?? 0)
+        gauge("shiplift_policy_reachable", status.unreachable == nil ? 1 : 0)
         let version: String
         do throws(PromotionFailure) { version = try await policies.current().version.description } catch { return }
         registry.forget("shiplift_policy_info")
@@ -107,5 +114,18 @@ struct ServiceMetrics: Sendable {
 
     private func gauge(_ name: String, _ value: Double, _ labels: [(String, String)] = []) {
         registry.makeMeter(label: name, dimensions: labels).set(value)
+    }
+}
+
+extension PolicyNotice {
+    /// Counts the editions that came into force and those that did not.
+    func count() {
+        let outcome: String
+        switch self {
+        case .adopted: outcome = "adopted"
+        case .refused: outcome = "refused"
+        case .unreachable, .reachable, .unreadable: return
+        }
+        Counter(label: "shiplift_policy_editions_total", dimensions: [("outcome", outcome)]).increment()
     }
 }

@@ -4,8 +4,11 @@ import OCI
 import TestSupport
 import Testing
 
-/// Each kind of gate once through the real API, on real registries. Signatures, provenance and SBOMs have tests of their own.
+/// Each kind of gate with each of its outcomes through the real API, on real registries: the table of Tests/README.md.
 @Suite(.inTurn) struct GateTests {
+    private let hand = SigningHand()
+    private let seen = SeenOutcomes()
+
     /// Policies about what people and pipelines give, and about what has happened.
     private static let live = [
         "approvals": "approvals: { count: 2, from: [release-managers], expires: 1h }",
@@ -17,6 +20,8 @@ import Testing
         "soak": "soak: { for: 2s }",
         "quota": "quota: { max: 1, per: 1h }",
         "path": "path: { through: [dev] }",
+        "fresh": "age: { max: 30d, of: firstSeen }",
+        "check": "check: { endpoint: ticket }",
     ]
 
     private static let groups = """
@@ -28,25 +33,36 @@ import Testing
 
         """
 
-    private static func lift() async throws -> Lift {
+    private func lift(check port: Int, _ gates: [StaticGate]) async throws -> Lift {
         let lift = try await Lift.make()
         let environments = try String(contentsOfFile: lift.folder.path("policies/environments.yaml"), encoding: .utf8)
-        try lift.folder.write(environments + groups, to: "policies/environments.yaml")
-        for gate in try StaticGate.all() {
+        try lift.folder.write("correct horse battery staple, and more\n", to: "secret")
+        let more = """
+            trust: { release: { keyFile: keys/release.pub } }
+            checks:
+              ticket: { url: "http://127.0.0.1:\(port)/", plainHTTP: true, timeout: 5s, secret: { fromFile: "\(lift.folder.path("secret"))" } }
+
+            """
+        try lift.folder.write(environments + Self.groups + more, to: "policies/environments.yaml")
+        try lift.folder.write(hand.publicKey, to: "policies/keys/release.pub")
+        for gate in gates {
             try lift.folder.write(gate.policy, to: "policies/gate-\(gate.name).yaml")
-            for test in gate.cases { try await lift.shared.push(test.image, to: "dev/gates/\(gate.name)", tag: test.tag) }
+            for test in gate.cases {
+                try await lift.shared.push(test.image, to: "dev/gates/\(gate.name)", tag: test.tag)
+                if !test.attached.isEmpty { try await lift.shared.attach(test.attached, to: test.image.root, in: "dev/gates/\(gate.name)") }
+            }
         }
-        for (name, rule) in live {
-            try lift.folder.write(policy(name, rule), to: "policies/live-\(name).yaml")
+        for (name, rule) in Self.live {
+            try lift.folder.write(Self.policy(name, rule), to: "policies/live-\(name).yaml")
             for (index, tag) in ["1.0.0", "2.0.0", "3.0.0"].enumerated() {
                 try await lift.shared.push(try GateImages.image(UInt64(100 + index)), to: "dev/live/\(name)", tag: tag)
             }
         }
         try lift.folder.write(
-            policy(
+            Self.policy(
                 "override", "freeze: { timezone: UTC, deny: [{ name: moving, start: 2020-01-01, end: 2099-12-30 }] }",
                 "\noverride: { by: [incident-commanders], gates: [freeze] }"), to: "policies/live-override.yaml")
-        try lift.folder.write(policy("warned", "user: { root: forbidden }", "\nmode: warn"), to: "policies/live-warned.yaml")
+        try lift.folder.write(Self.policy("warned", "user: { root: forbidden }", "\nmode: warn"), to: "policies/live-warned.yaml")
         for (name, tag) in [("override", "1.0.0"), ("override", "2.0.0"), ("warned", "1.0.0")] {
             try await lift.shared.push(try GateImages.image(200 + UInt64(tag.first == "2" ? 1 : 0)), to: "dev/live/\(name)", tag: tag)
         }
@@ -60,22 +76,34 @@ import Testing
     }
 
     private func expect(
-        _ decision: DecisionResource?, _ gate: String, _ outcome: String, _ reason: String = "", location: SourceLocation = #_sourceLocation
+        _ decision: DecisionResource?, _ gate: String, _ outcome: String, _ reason: String = "", kind: String? = nil, location: SourceLocation = #_sourceLocation
     ) {
         let found = decision?.gates.first { $0.gate == gate }
-        let seen = "\(gate): \(found?.outcome ?? "none") \(found?.reason ?? "")"
-        #expect(found?.outcome == outcome && (reason.isEmpty || found?.reason.contains(reason) == true), "\(seen)", sourceLocation: location)
+        seen.note(kind ?? Self.kind(of: gate), found?.outcome)
+        let shown = "\(gate): \(found?.outcome ?? "none") \(found?.reason ?? "")"
+        #expect(found?.outcome == outcome && (reason.isEmpty || found?.reason.contains(reason) == true), "\(shown)", sourceLocation: location)
         #expect(found?.source.contains(".yaml:") == true, sourceLocation: location)
     }
 
-    @Test func eachKindOnceThroughTheAPI() async throws {
-        let lift = try await Self.lift()
+    /// The key in policy files of a gate whose rule has no name of its own.
+    private static func kind(of gate: String) -> String {
+        let first = gate.split(separator: " ").first.map(String.init) ?? gate
+        return ["label": "labels", "annotation": "annotations"][first] ?? first
+    }
+
+    @Test func eachKindGivesItsOutcomesThroughTheAPI() async throws {
+        let gates = try StaticGate.all() + StaticGate.attached(signedBy: hand)
+        let port = try FreePort.take()
+        let lift = try await lift(check: port, gates)
         let service = try await lift.start()
         let admin = try Caller.admin(of: lift)
-        for gate in try StaticGate.all() {
-            for test in gate.cases { expect(try await admin.decision("gates/\(gate.name)", test.tag), gate.gate, test.outcome, test.reason) }
+        for gate in gates {
+            for test in gate.cases {
+                expect(try await admin.decision("gates/\(gate.name)", test.tag), gate.gate, test.outcome, test.reason, kind: gate.kind)
+            }
         }
         try await time(admin, lift)
+        try await check(admin, lift, port)
         try await approvals(admin, lift)
         try await rejection(admin)
         try await evidence(admin)
@@ -85,15 +113,47 @@ import Testing
         try await warning(admin)
         #expect(try await lift.auditIsIntact())
         try await service.terminate()
+        for (kind, cells) in try GateTable.rows() {
+            for (outcome, cell) in cells {
+                let isPossible = cell == "✓"
+                #expect(isPossible || cell.hasPrefix("– "), "\(kind) \(outcome): ✓, or why it can't be")
+                #expect(seen.has(kind, outcome) == isPossible, "\(kind) \(outcome)")
+            }
+        }
+    }
+
+    /// A service outside that says what it is told to say.
+    private func check(_ admin: Caller, _ lift: Lift, _ port: Int) async throws {
+        try lift.folder.write("allow", to: "answer")
+        let server = try ChildProcess(
+            "python3", ["-c", ExternalCheckTests.server, lift.folder.path("secret"), "\(port)", lift.folder.path("seen"), lift.folder.path("answer")],
+            environment: ["PATH": "/usr/bin:/bin"], logs: lift.folder, name: "check")
+        defer { server.signal(SIGKILL) }
+        try await eventually("the check to listen", within: .seconds(20)) {
+            do { return try await LoopbackHTTP.send("GET", "/", port: port).status == 501 } catch is HarnessError { return false }
+        }
+        for (answer, word) in [("allow", "yes"), ("deny", "no"), ("wait", "not yet")] {
+            try lift.folder.write(answer, to: "answer")
+            expect(try await admin.decision("live/check", "1.0.0"), "check ticket", answer, "ticket says \(word): ticket CHG-7")
+        }
     }
 
     /// Soak time, path and quota: what Shiplift has seen itself.
     private func time(_ admin: Caller, _ lift: Lift) async throws {
+        // By digest nobody has seen it under a tag yet.
+        let fresh = try GateImages.image(100)
+        let unseen: DryRunResource = try await admin.answer(
+            "POST", "/v1/promotions",
+            PromotionRequestBody(image: "live/fresh", from: "dev", to: "test", digest: fresh.digest.description, targetTags: ["9.0.0"], dryRun: true))
+        expect(unseen.decision, "age", "wait", "it is not known when")
+        expect(try await admin.decision("live/fresh", "1.0.0"), "age", "allow", "first seen")
         let waiting = try await admin.promote("live/soak", "1.0.0")
         expect(try await admin.promotion(waiting.id, wait: 10).decision, "soak", "allow", "of 2s")
         #expect(try await admin.promotion(waiting.id, wait: 10).state == "succeeded")
         expect(try await admin.decision("live/path", "1.0.0"), "path", "allow", "has been in dev")
-        #expect(try await admin.promote("live/quota", "1.0.0", wait: 10).state == "succeeded")
+        let counted = try await admin.promote("live/quota", "1.0.0", wait: 10)
+        #expect(counted.state == "succeeded")
+        expect(counted.decision, "quota", "allow", "0 of 1")
         let full = try await admin.decision("live/quota", "2.0.0")
         expect(full, "quota", "wait", "1 of 1 in 1h")
         #expect(full.retryAt != nil && full.gates.first { $0.gate == "quota" }?.retryAt == full.retryAt)
@@ -218,7 +278,9 @@ import Testing
     private func requesters(_ admin: Caller) async throws {
         let allowed = try await admin.colleague("ci", role: "promoter", groups: ["pipelines"])
         let denied = try await admin.colleague("dave", role: "promoter", groups: ["pipelines", "release-managers"])
-        #expect(try await allowed.promote("live/requesters", "1.0.0", wait: 10).state == "succeeded")
+        let accepted = try await allowed.promote("live/requesters", "1.0.0", wait: 10)
+        #expect(accepted.state == "succeeded")
+        expect(accepted.decision, "requesters", "allow", "asked for by ci")
         let refused = try await denied.promote("live/requesters", "2.0.0", wait: 10)
         #expect(refused.state == "denied")
         expect(refused.decision, "requesters", "deny", "not allowed: release-managers")
