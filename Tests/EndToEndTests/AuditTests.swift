@@ -120,6 +120,9 @@ import Testing
         #expect(try String(contentsOfFile: file, encoding: .utf8).hasPrefix("{\"checkpoint\":\"shiplift"))
         #expect(try await lift.staging.digest(of: "latest", in: "audit/checkpoints") != nil)
         #expect(try await lift.get("/v1/audit/checkpoint?witnessed=true").contains("\u{2014} witness.example/w1 "))
+        let key = lift.folder.path("key.pub")
+        try Data(logKey.utf8).write(to: URL(fileURLWithPath: key))
+        #expect(try await lift.command("audit", "verify", "--checkpoint", file, "--key", key).status == .exited(0))
         // A receiver that fails: acts go on, the failure is shown, and it is made good.
         _ = try await Tool.check("curl", ["-sf", "-X", "POST", "http://127.0.0.1:\(port)/break"])
         #expect(try await lift.promote("shop/api:1.0.0", from: "test", to: "staging").state == "succeeded")

@@ -21,7 +21,7 @@ extension Audit {
         var export: String?
         @Option(help: "A proof of one entry (from 'shiplift audit prove'), checked offline.")
         var proof: String?
-        @Option(help: "A checkpoint that was published earlier; the log must continue it.")
+        @Option(help: "A checkpoint that was published earlier, or a file of them; the log must continue it.")
         var checkpoint: [String] = []
         @Option(help: "The log's public key: a file, or the text NAME+HASH+BASE64 itself. Repeat it for keys that were rotated.")
         var key: [String] = []
@@ -37,13 +37,16 @@ extension Audit {
         func run() async throws {
             let keys = try self.key.flatMap(AuditFiles.keys)
             if let export {
-                try report(try AuditFiles.verify(export: export, checkpoints: try checkpoint.map(AuditFiles.note), keys: keys))
+                try report(try AuditFiles.verify(export: export, checkpoints: try checkpoint.flatMap(AuditFiles.notes), keys: keys))
             } else if let proof {
                 try verify(proof: try AuditFiles.proof(proof), keys: keys)
             } else if checkpoint.isEmpty {
                 try await verifyWhole()
             } else {
-                for file in checkpoint { try await verify(older: try AuditFiles.note(file), keys: keys) }
+                for file in checkpoint {
+                    guard let newest = try AuditFiles.notes(file).last else { throw ValidationError("\(file) holds no checkpoint") }
+                    try await verify(older: newest, keys: keys)
+                }
             }
         }
 
@@ -110,7 +113,15 @@ enum AuditFiles {
         }
     }
 
-    static func note(_ path: String) throws -> String { try read(path, limit: 1 << 16) }
+    /// The checkpoints in a file: one signed note, or a line each as `checkpoint_file` writes them.
+    static func notes(_ path: String) throws -> [String] {
+        let text = try read(path, limit: 64 << 20)
+        guard text.hasPrefix("{") else { return [text] }
+        return try text.split(whereSeparator: \.isNewline).map { line in
+            guard case .checkpoint(let note) = try AuditExportLine(parsing: Array(line.utf8)) else { throw ValidationError("\(path) holds something else than checkpoints") }
+            return note
+        }
+    }
 
     static func proof(_ path: String) throws -> AuditProof {
         let text = try read(path, limit: AuditProof.maximumBytes)
