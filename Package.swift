@@ -106,7 +106,7 @@ let package = Package(
         .executableTarget(name: "bare-route", dependencies: [hummingbird], path: "Benchmarks/BareRoute", swiftSettings: strict),
 
         // Tests: one target a module without I/O; then those on real servers.
-        .target(name: "TestSupport", dependencies: ["OCI", crypto], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["OCI", crypto, cryptoExtras], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "OCI"], swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
         .testTarget(name: "HTTPTransportTests", dependencies: ["HTTPTransport", "TestSupport", logging], swiftSettings: strict),
@@ -114,9 +114,10 @@ let package = Package(
         .testTarget(name: "TransferTests", dependencies: ["Transfer", "Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
         .testTarget(name: "ComparisonTests", dependencies: ["Comparison", "PolicyEngine", "OCI"], swiftSettings: strict),
-        .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
+        .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", "TestSupport", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport", crypto], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
-        .testTarget(name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "Trust", "AuditLog", "OCI"], swiftSettings: strict),
+        .testTarget(
+            name: "PromotionCoreTests", dependencies: ["PromotionCore", "PolicyEngine", "Trust", "AuditLog", "OCI", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "GitPoliciesTests", dependencies: ["GitPolicies", "PromotionCore", "PolicyEngine", "AuditLog", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport", logging], swiftSettings: strict),

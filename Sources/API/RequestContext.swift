@@ -11,6 +11,8 @@ public struct ShipliftRequestContext: RequestContext {
     public var principal: Principal?
     /// Whether the connection comes from this machine.
     let isFromLoopback: Bool
+    /// The other end of the connection; `unknown` where it has no address.
+    let remoteAddress: String
 
     public init(source: Source) {
         coreContext = .init(source: source)
@@ -18,6 +20,7 @@ public struct ShipliftRequestContext: RequestContext {
         var random = SystemRandomNumberGenerator()
         requestID = PromotionCore.RequestID(UUID.version7(at: Date(), random: &random))
         isFromLoopback = source.channel.remoteAddress?.isLoopback ?? false
+        remoteAddress = source.channel.remoteAddress?.ipAddress ?? "unknown"
     }
 
     /// Largest body of any route, in bytes.
@@ -31,7 +34,7 @@ public struct ShipliftRequestContext: RequestContext {
 
     func admin() throws(Problem) -> Principal {
         let principal = try authenticated()
-        guard principal.isAdmin else { throw Problem.forbidden("this needs a token with the role admin; this one is \(principal.grant.role)") }
+        guard principal.isAdmin else { throw Problem.forbidden("this needs the role admin; the caller is \(principal.grant.role)") }
         return principal
     }
 }

@@ -14,6 +14,9 @@ public struct APIServices: Sendable {
     public var policyDesk: any PolicyDesk
     public var trail: any AuditTrail
     public var tokens: Tokens
+    public var authentication: Authentication
+    /// How people log in with browsers; `nil` where the service does not know its own address.
+    public var browsers: BrowserAccess?
     public var verdicts: Verdicts
     public var evidence: EvidencePosting
     public var eligibility: Eligibility
@@ -42,8 +45,8 @@ public struct APIServices: Sendable {
 
     public init(
         promotions: Promotions, store: any PromotionStore, catalog: any Catalog, registries: any ImageRegistries, policies: any PolicySource,
-        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, verdicts: Verdicts, evidence: EvidencePosting, eligibility: Eligibility, reviews: Reviews,
-        decisions: any DecisionLog,
+        policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, authentication: Authentication, browsers: BrowserAccess? = nil, verdicts: Verdicts,
+        evidence: EvidencePosting, eligibility: Eligibility, reviews: Reviews, decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
         readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
     ) {
@@ -55,6 +58,8 @@ public struct APIServices: Sendable {
         self.policyDesk = policyDesk
         self.trail = trail
         self.tokens = tokens
+        self.authentication = authentication
+        self.browsers = browsers
         self.verdicts = verdicts
         self.evidence = evidence
         self.eligibility = eligibility
@@ -81,8 +86,10 @@ extension APIServices {
             return try Response.json(
                 HealthResource(status: isReady ? "ok" : "unavailable", checks: checks.mapValues { $0 ?? "ok" }), status: isReady ? .ok : .serviceUnavailable)
         }
-        MetricsRoute(tokens: tokens, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
-        let v1 = router.group("v1").add(middleware: AuthenticationMiddleware(tokens: tokens))
+        if let browsers { LoginRoutes(browsers: browsers).add(to: router) }
+        let access = AuthenticationMiddleware(authentication: authentication, browsers: browsers)
+        MetricsRoute(authentication: access, access: metrics.access, contentType: metrics.contentType, render: metrics.render).add(to: router)
+        let v1 = router.group("v1").add(middleware: access)
         PromotionRoutes(promotions: promotions, store: store).add(to: v1)
         VerdictRoutes(verdicts: verdicts).add(to: v1)
         EvidenceRoutes(posting: evidence).add(to: v1)
@@ -93,6 +100,7 @@ extension APIServices {
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
         AuditProofRoutes(trail: trail).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
+        IdentityRoutes(browsers: browsers).add(to: v1)
         v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
         RegistryRoutes(directory: directory).add(to: v1)
         return router

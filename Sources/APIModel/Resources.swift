@@ -155,15 +155,35 @@ public struct TokenRequestBody: Codable, Sendable, Hashable {
     public var environments: [String]?
     public var groups: [String]?
     public var expiresInDays: Int?
+    /// What it may do, for the role 'scoped'.
+    public var grants: [GrantResource]?
+    /// The id of the person to whom it belongs.
+    public var owner: String?
 
     public init(
-        name: String, role: String, images: [String]? = nil, environments: [String]? = nil, groups: [String]? = nil, expiresInDays: Int? = nil
+        name: String, role: String, images: [String]? = nil, environments: [String]? = nil, groups: [String]? = nil, expiresInDays: Int? = nil,
+        grants: [GrantResource]? = nil, owner: String? = nil
     ) {
         self.name = name
         self.role = role
         self.images = images
         self.environments = environments
         self.groups = groups
+        self.expiresInDays = expiresInDays
+        self.grants = grants
+        self.owner = owner
+    }
+}
+
+/// How a token gets a new secret.
+public struct TokenRotationBody: Codable, Sendable, Hashable {
+    /// How long the secret before counts yet, in seconds; an hour where it is left out, at most seven days.
+    public var overlapSeconds: Int?
+    /// How long the token lives from now on; as before where it is left out.
+    public var expiresInDays: Int?
+
+    public init(overlapSeconds: Int? = nil, expiresInDays: Int? = nil) {
+        self.overlapSeconds = overlapSeconds
         self.expiresInDays = expiresInDays
     }
 }
@@ -182,10 +202,16 @@ public struct TokenResource: Codable, Sendable, Hashable {
     public var lastUsedOn: Date?
     /// Only in the answer that made it.
     public var secret: String?
+    /// What it may do, where its role is 'scoped'.
+    public var grants: [GrantResource]?
+    /// Whose acts the token's are.
+    public var owner: String?
+    /// Until when the secret before the last rotation counts too.
+    public var previousValidUntil: Date?
 
     public init(
         id: String, name: String, role: String, images: [String], environments: [String], groups: [String], hint: String, createdAt: Date, expiresAt: Date,
-        revokedAt: Date?, lastUsedOn: Date?, secret: String?
+        revokedAt: Date?, lastUsedOn: Date?, secret: String?, grants: [GrantResource]? = nil, owner: String? = nil, previousValidUntil: Date? = nil
     ) {
         self.id = id
         self.name = name
@@ -199,6 +225,9 @@ public struct TokenResource: Codable, Sendable, Hashable {
         self.revokedAt = revokedAt
         self.lastUsedOn = lastUsedOn
         self.secret = secret
+        self.grants = grants
+        self.owner = owner
+        self.previousValidUntil = previousValidUntil
     }
 }
 

@@ -11,6 +11,10 @@ public struct AuditActor: Sendable, Hashable {
     public enum Authentication: String, Sendable, Hashable, CaseIterable {
         /// An API token of ours.
         case token
+        /// A token of an issuer that is trusted: OpenID Connect.
+        case oidc
+        /// A browser in which somebody has logged in.
+        case session
         /// The service itself.
         case service
         /// Nobody: the request was refused.

@@ -25,6 +25,8 @@ public struct OverrideRule: Sendable, Hashable {
     public let by: [String]
     /// The names of gates of the same policy.
     public let gates: [String]
+    /// How many persons must order it.
+    public let count: Int
     public let source: SourceLocation
 }
 

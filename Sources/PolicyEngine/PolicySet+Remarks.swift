@@ -6,7 +6,7 @@ extension PolicySet {
     ///
     /// - Parameter images: the images that there are; where they are given, also what matches none of them.
     public func remarks(at now: Date, images: [ImageName] = []) -> [PolicyDiagnostic] {
-        let remarks = unreachable + unused + ended(now) + (images.isEmpty ? [] : unmatched(images) + replaced(images))
+        let remarks = unreachable + unused + ended(now) + changeable + (images.isEmpty ? [] : unmatched(images) + replaced(images))
         return remarks.sorted { ($0.file, $0.line, $0.problem) < ($1.file, $1.line, $1.problem) }
     }
 
@@ -128,6 +128,22 @@ extension PolicySet {
         return remarks
     }
 
+    /// Rules that know their bearers by names alone, where the issuer has ids; and issuers that no rule is about.
+    private var changeable: [PolicyDiagnostic] {
+        var remarks: [PolicyDiagnostic] = []
+        for issuer in identities.issuers {
+            let rules = identities.rules.filter { $0.issuer == issuer.name }
+            if rules.isEmpty { remarks.append(Self.remark(issuer.source, "issuer '\(issuer.name)' has no rule: its tokens give no right", "add a rule, or remove it")) }
+            let ids = issuer.preset.stableClaims
+            for rule in rules where !ids.isEmpty && !ids.contains(where: { rule.claims[$0] != nil }) {
+                remarks.append(
+                    Self.remark(
+                        rule.source, "rule '\(rule.name)' knows its bearers by names, which can change hands", "add a claim that can't: \(ids.joined(separator: " or "))"))
+            }
+        }
+        return remarks
+    }
+
     private static func remark(_ source: SourceLocation, _ problem: String, _ remedy: String) -> PolicyDiagnostic {
         PolicyDiagnostic(file: source.file, line: source.line, column: 1, problem: problem, remedy: remedy)
     }
@@ -142,6 +158,9 @@ extension GateCondition {
         case .not(let condition): condition.leaves
         }
     }
+
+    /// Claims of requesters that gates compare.
+    var requesterClaims: [String] { leaves.compactMap { ($0 as? ProvenanceGate)?.requester?.claim } }
 
     /// Groups and signers that it names.
     var names: [String] { leaves.flatMap(\.people) }

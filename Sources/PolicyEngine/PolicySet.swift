@@ -10,12 +10,16 @@ public struct PolicySet: Sendable {
     public let signers: [String: TrustedSigner]
     /// Services outside that may be asked, by name. No other is.
     public let checks: [String: CheckEndpoint]
-    /// The files that signers name, by their paths; those that are missing are not here.
+    /// Whose tokens count, and for what.
+    public let identities: Identities
+    /// The files that signers and issuers name, by their paths; those that are missing are not here.
     public let trustMaterial: [String: PolicyFile]
     public let policies: [Policy]
     /// Test cases; they decide nothing.
     public let cases: [PolicyCase]
     public let files: [PolicyFile]
+    /// `NAME <ADDRESS>` of the commit that the files come from; `nil` where they come from none.
+    public private(set) var author: String?
 
     /// Reads and checks a folder's files. All mistakes are reported together.
     public init(files: [PolicyFile], commit: String?) throws(PolicyLoadError) {
@@ -29,9 +33,17 @@ public struct PolicySet: Sendable {
         groups = Dictionary(loading.environments.groups.map { ($0.name, $0) }) { first, _ in first }
         signers = Dictionary(loading.environments.signers.map { ($0.name, $0) }) { first, _ in first }
         checks = Dictionary(loading.environments.checks.map { ($0.name, $0) }) { first, _ in first }
+        identities = loading.identities
         policies = loading.policies
         cases = loading.cases
         self.files = files
+    }
+
+    /// The same set, as somebody's commit has it.
+    public func written(by author: String?) -> PolicySet {
+        var set = self
+        set.author = author
+        return set
     }
 
     public func environment(named name: EnvironmentName) -> EnvironmentDefinition? { environments.first { $0.name == name } }

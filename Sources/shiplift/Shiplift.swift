@@ -25,6 +25,7 @@ struct Shiplift: AsyncParsableCommand {
             Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
             EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Images.self, Tags.self, Where.self,
             Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, TokenCommand.self,
+            LoginCommand.self, LogoutCommand.self, WhoamiCommand.self,
         ])
 
     /// Parses, runs, and turns errors into the documented exit status.

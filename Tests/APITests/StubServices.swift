@@ -7,10 +7,12 @@ import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
 struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk,
-    StatementStore, DecisionLog, RegistryDirectory, ImageInspection
+    StatementStore, DecisionLog, RegistryDirectory, SessionStore, IssuerDocuments, ImageInspection
 {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
+    /// The one browser in which somebody has logged in.
+    var session: (sha256: [UInt8], record: SessionRecord)?
 
     /// What the audit log holds.
     static let acts: [ListedAct] = {
@@ -40,6 +42,14 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func token(sha256: [UInt8]) async throws(StoreError) -> TokenRecord? { known?.sha256 == sha256 ? known?.record : nil }
     func tokens(limit: Int) async throws(StoreError) -> [TokenRecord] { [] }
     func revoke(_ id: UUID, audit: AuditEntry) async throws(StoreError) -> TokenRecord { throw .notFound }
+    func rotate(_ token: TokenRecord, sha256: [UInt8], overlap: Date, audit: AuditEntry) async throws(StoreError) -> TokenRecord { throw .notFound }
+    func create(_ session: SessionRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {}
+    func session(sha256: [UInt8], now: Date) async throws(StoreError) -> SessionRecord? { session?.sha256 == sha256 ? session?.record : nil }
+    func end(_ id: UUID, at now: Date, audit: AuditEntry) async throws(StoreError) {}
+    func document(at url: String, of issuer: TrustedIssuer, limit: Int) async throws(IssuerDocumentError) -> Data { throw IssuerDocumentError("nobody is asked") }
+    func exchange(_ form: [(name: String, value: String)], at url: String, of issuer: TrustedIssuer, limit: Int) async throws(IssuerDocumentError) -> Data {
+        throw IssuerDocumentError("nobody is asked")
+    }
     func images(matching text: String?, cursor: String?, limit: Int) async throws(StoreError) -> Page<ImageSummary> { Page(items: [], next: nil) }
     func tags(
         image: ImageName, environment: EnvironmentName?, tag: Tag?, history: Bool, cursor: String?, limit: Int
@@ -113,7 +123,15 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
                     environments:
                       - { name: dev, registries: [{ url: "https://dev.example.test" }] }
                       - { name: test, registries: [{ url: "https://test.example.test" }] }
-                    """)
+                    """),
+            PolicyFile(
+                path: "identities.yaml",
+                text: """
+                    version: 1
+                    kind: Identities
+                    issuers: { idp: { issuer: "https://idp.example.test", audience: shiplift, login: { clientID: shiplift } } }
+                    rules: [{ name: everybody, issuer: idp, claims: { groups: staff }, grants: [{ verbs: administer }] }]
+                    """),
         ]
         do { return try PolicySet(files: files, commit: nil) } catch { throw PromotionFailure(.configuration, "\(error)") }
     }
@@ -140,8 +158,11 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
 }
 
 enum StubServices {
-    static func make(grant: Grant? = nil, secret: APITokenSecret? = nil, metrics: MetricsAccess = .loopback) -> APIServices {
+    static func make(
+        grant: Grant? = nil, secret: APITokenSecret? = nil, metrics: MetricsAccess = .loopback, session: (sha256: [UInt8], record: SessionRecord)? = nil
+    ) -> APIServices {
         var stub = UnreachableStore()
+        stub.session = session
         if let grant, let secret {
             stub.known = (
                 secret.sha256,
@@ -150,9 +171,16 @@ enum StubServices {
         }
         let environs = Environs(now: { Date() }, newID: { UUID() })
         let promotions = Promotions(store: stub, queue: stub, registries: stub, transfer: stub, memory: stub, policies: stub, environs: environs)
+        let (tokens, keyring) = (Tokens(store: stub, environs: environs), IssuerKeyring(documents: stub, now: environs.now))
         return APIServices(
             promotions: promotions, store: stub,
-            catalog: stub, registries: stub, policies: stub, policyDesk: stub, trail: stub, tokens: Tokens(store: stub, environs: environs),
+            catalog: stub, registries: stub, policies: stub, policyDesk: stub, trail: stub, tokens: tokens,
+            authentication: Authentication(
+                tokens: tokens, keyring: keyring, policies: stub, journal: AuthenticationJournal(trail: stub, environs: environs), environs: environs),
+            browsers: BrowserAccess(
+                signIn: SignIn(
+                    keyring: keyring, documents: stub, sessions: stub, policies: stub, environs: environs, redirect: "https://shiplift.example.test/auth/callback"
+                ) { _ in "" }, origin: "https://shiplift.example.test"),
             verdicts: Verdicts(store: stub, statements: stub, queue: stub, policies: stub, environs: environs),
             evidence: EvidencePosting(statements: stub, queue: stub, policies: stub, environs: environs),
             eligibility: Eligibility(registries: stub, catalog: stub, policies: stub, memory: stub, environs: environs),

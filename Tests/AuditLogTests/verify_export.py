@@ -45,7 +45,7 @@ def check_entry(data, identity):
     if set(entry) - known or not set(REQUIRED) <= set(entry) or any(value is None for value in entry.values()): raise ValueError("keys")
     if any(not isinstance(entry[key], str) for key in TEXTS if key in entry): raise ValueError("a text is none")
     if type(entry["schema"]) is not int or entry["schema"] != 1 or type(entry["timeMicros"]) is not int: raise ValueError("schema or time")
-    if entry["outcome"] not in ("success", "failure", "denied") or entry["actorAuth"] not in ("token", "service", "none"):
+    if entry["outcome"] not in ("success", "failure", "denied") or entry["actorAuth"] not in ("token", "oidc", "session", "service", "none"):
         raise ValueError("outcome or authentication")
     details, tags = entry.get("details", {"-": 0}), entry.get("tags", ["-"])
     if not (isinstance(details, dict) and details and isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags)):

@@ -225,7 +225,7 @@ struct MistakeTests {
         Mistake("- a", at: 1, 1, "the file must be a mapping", "start it with 'version: 1'"),
         Mistake("kind: Policy", at: 1, 1, "version 1 is the only one there is", "write 'version: 1'"),
         Mistake("version: 2\nkind: Policy", at: 1, 10, "version 1 is the only one there is", "write 'version: 1'"),
-        Mistake("version: 1", at: 1, 1, "the file does not say its kind", "write 'kind: Environments', 'kind: Policy' or 'kind: Cases'"),
+        Mistake("version: 1", at: 1, 1, "the file does not say its kind", "write 'kind: Environments', 'kind: Policy', 'kind: Identities' or 'kind: Cases'"),
         Mistake("version: 1\nkind: Polic", at: 2, 7, "kind can't be 'Polic'", "did you mean 'Policy'?"),
         Mistake("version: 1\nkind: Policy", at: 1, 1, "the policy has no name", "add 'name: to-production'"),
         Mistake("version: 1\nkind: Policy\nname:", at: 3, 6, "name must be a text", "write one value"),

@@ -91,6 +91,69 @@ struct PeopleGateTests {
             "rejected by user:carol"),
     ]
 
+    /// The same person by a token, by a session, by a pipeline's token that was declared to be theirs.
+    private static let owned = [
+        GateExample(
+            two, "approvals: [user:alice, { by: { id: \"user:alice-2\", owner: \"user:alice\" } }]", .wait, "1 of 2 approvals by managers: user:alice"),
+        GateExample(
+            "approvals: { from: [managers] }", "requester: { id: \"token:1\", owner: \"user:bob\" }, approvals: [user:bob]", .wait,
+            "0 of 1 approvals by managers; not counted: user:bob is the requester"),
+        GateExample(
+            "approvals: { from: [managers, \"token:1\"] }", "requester: user:bob, approvals: [{ by: { id: \"token:1\", owner: \"user:bob\" } }]", .wait,
+            "0 of 1 approvals by managers, token:1; not counted: token:1 is the requester"),
+        GateExample(
+            "approvals: { from: [managers, \"token:1\"] }", "requester: user:bob, approvals: [{ by: { id: \"token:1\", owner: \"user:eve\" } }]", .allow,
+            "approved by token:1"),
+    ]
+
+    @Test(arguments: owned)
+    func onePersonCountsOnceWhateverTheyComeWith(_ example: GateExample) throws { try example.check() }
+
+    private static let byAda = "policyAuthor: \"Ada <Ada@example.test>\""
+    private static func manager(_ email: String) -> String {
+        "{ by: { id: \"oidc:9\", issuer: \"https://idp.example.test\", claims: { groups: release-managers\(email) } } }"
+    }
+    private static let notTheAuthor = "approvals: { from: [managers], author: excluded }"
+    private static let authors = [
+        GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(", email: bob@example.test"))]", .allow, "approved by oidc:9"),
+        GateExample(notTheAuthor, "\(byAda), approvals: [\(manager(", email: ada@EXAMPLE.test"))]", .wait, "0 of 1 approvals by managers; not counted: oidc:9 wrote the policy"),
+        GateExample(
+            notTheAuthor, "\(byAda), approvals: [\(manager(", email: [bob@example.test, ada@example.test]"))]", .wait,
+            "0 of 1 approvals by managers; not counted: oidc:9 wrote the policy"),
+        GateExample(
+            notTheAuthor, "\(byAda), approvals: [\(manager(""))]", .wait,
+            "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: the claim 'email' is missing"),
+        GateExample(
+            notTheAuthor, "approvals: [\(manager(", email: bob@example.test"))]", .wait,
+            "0 of 1 approvals by managers; not counted: oidc:9 may have written the policy: it comes from no commit with an author's address"),
+        GateExample("approvals: { from: [managers] }", "\(byAda), approvals: [\(manager(", email: ada@example.test"))]", .allow, "approved by oidc:9"),
+    ]
+
+    @Test(arguments: authors)
+    func whoWroteThePolicyCanBeExcluded(_ example: GateExample) throws { try example.check() }
+
+    /// An order that needs two persons is opened by two, and by nobody twice.
+    @Test func twoPersonsMustOrderWhatTheirPolicySaysTwoMust() throws {
+        let set = try Samples.set(Samples.policy("p", "gates: [{ approvals: { from: [managers] } }]\noverride: { by: [managers, \"token:1\"], gates: [approvals], count: 2 }"))
+        func outcome(_ orders: OverrideFact...) throws -> Decision {
+            var facts = try Samples.facts()
+            facts.approvals = []
+            (facts.override, facts.overrides) = (orders.last, orders)
+            return set.evaluate(facts, at: Samples.now)
+        }
+        func order(_ id: String, owner: String? = nil, _ reason: String = "outage") -> OverrideFact {
+            OverrideFact(by: Identity(id: id, owner: owner), reason: reason, at: Samples.now)
+        }
+        let one = try outcome(order("user:alice"))
+        #expect(one.outcome == .wait && one.gates.contains { $0.reason.contains("1 of 2 orders to open it: user:alice") })
+        #expect(try outcome(order("user:alice"), order("user:alice")).outcome == .wait)
+        #expect(try outcome(order("user:alice"), order("token:1", owner: "user:alice")).outcome == .wait)
+        #expect(try outcome(order("user:alice"), order("token:7")).outcome == .wait)
+        #expect(try outcome(order("user:alice"), order("user:bob", " ")).outcome == .wait)
+        let both = try outcome(order("user:alice"), order("user:bob", "outage, confirmed"))
+        #expect(both.outcome == .allow && both.gates.contains { $0.isOverridden && $0.reason.contains("user:bob: outage, confirmed") })
+    }
+
     @Test(arguments: approvals)
     func approvalsSay(_ example: GateExample) throws { try example.check() }
 

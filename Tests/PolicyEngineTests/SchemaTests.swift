@@ -23,6 +23,7 @@ struct SchemaPlace: Sendable, CustomTestStringConvertible {
         case "policy":
             "version: 1\nkind: Policy\nname: p\nmatch: { images: [a], from: staging, to: production }\n" + file.replacing("@", with: members)
         case "cases": "version: 1\nkind: Cases\n" + file.replacing("@", with: members)
+        case "identities": "version: 1\nkind: Identities\n" + file.replacing("@", with: members)
         default: "version: 1\nkind: Environments\n" + file.replacing("@", with: members)
         }
     }
@@ -40,7 +41,10 @@ struct SchemaTests {
 
     @Test(arguments: ["Policies", "examples/policies"])
     func acceptEveryFileOfTheRepository(_ folder: String) throws {
-        let schemas = ["Environments": try JSONSchema("environments"), "Policy": try JSONSchema("policy"), "Cases": try JSONSchema("cases")]
+        let schemas = [
+            "Environments": try JSONSchema("environments"), "Policy": try JSONSchema("policy"), "Cases": try JSONSchema("cases"),
+            "Identities": try JSONSchema("identities"),
+        ]
         let path = Self.repository.appending(path: folder)
         let names = try FileManager.default.contentsOfDirectory(atPath: path.path).filter { $0.hasSuffix(".yaml") }
         #expect(names.count > 3)
@@ -82,6 +86,14 @@ struct SchemaTests {
             SchemaPlace("cases", "$defs/identity", "cases: [{ given: { requester: { @ } } }]"),
             SchemaPlace("cases", "$defs/given/checks", "cases: [{ given: { image: a, from: dev, to: staging, checks: [{ @ }] } }]"),
             SchemaPlace("cases", "$defs/given/override", "cases: [{ given: { image: a, from: dev, to: staging, override: { @ } } }]"),
+        ]
+        + [
+            SchemaPlace("identities", "", "issuers: { a: { issuer: \"https://a\", audience: b } }\n@"), SchemaPlace("identities", "$defs/issuer", "issuers: { a: { @ } }"),
+            SchemaPlace("identities", "$defs/issuer/keys", "issuers: { a: { issuer: \"https://a\", audience: b, keys: { @ } } }"),
+            SchemaPlace("identities", "$defs/issuer/login", "issuers: { a: { issuer: \"https://a\", audience: b, login: { @ } } }"),
+            SchemaPlace("identities", "$defs/rule", "issuers: { a: { issuer: \"https://a\", audience: b } }\nrules: [{ @ }]"),
+            SchemaPlace(
+                "identities", "$defs/grant", "issuers: { a: { issuer: \"https://a\", audience: b } }\nrules: [{ name: r, issuer: a, claims: { c: d }, grants: [{ @ }] }]"),
         ]
         + ["platforms", "signatures", "provenance", "sboms", "scans", "evidence", "recentPromotions"].map { key in
             SchemaPlace("cases", "$defs/given/\(key)", "cases: [{ given: { image: a, from: dev, to: staging, \(key): [{ @ }] } }]")
@@ -139,6 +151,12 @@ struct SchemaTests {
         ("policy", "$defs/gate/vulnerabilities/missing", "gates: [{ vulnerabilities: { below: low, missing: @ } }]"),
         ("policy", "$defs/gate/check/onFailure", "gates: [{ check: { endpoint: a, onFailure: @ } }]"),
         ("cases", "$defs/case/expect", "cases: [{ name: a, expect: @ }]"),
+        ("policy", "$defs/gate/approvals/author", "gates: [{ approvals: { from: [ci], author: @ } }]"),
+        ("identities", "$defs/issuer/preset", "issuers: { a: { issuer: \"https://a\", audience: b, preset: @ } }"),
+        (
+            "identities", "$defs/verb",
+            "issuers: { a: { issuer: \"https://a\", audience: b } }\nrules: [{ name: r, issuer: a, claims: { c: d }, grants: [{ verbs: @ }] }]"
+        ),
     ]
 
     @Test(arguments: choices)
@@ -179,6 +197,17 @@ struct SchemaTests {
             "environments",
             "environments: [{ name: a, registries: [{ url: \"https://a\" }] }]\ntrust: { s: { keyFile: a, key: \"-----BEGIN PUBLIC KEY-----\" } }"
         ),
+        ("identities", "issuers: {}"), ("identities", "issuers: { a: { issuer: \"https://a\" } }"),
+        ("identities", "issuers: { a: { issuer: ftp://a, audience: b } }"), ("identities", "issuers: { a: { issuer: \"https://a?b\", audience: b } }"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b, algorithms: none } }"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b, algorithms: HS256 } }"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b, keys: {} } }"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b, keys: { file: /etc/keys } } }"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b, login: {} } }"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b } }\nrules: [{ name: r, issuer: a, claims: {}, grants: { verbs: read } }]"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b } }\nrules: [{ name: r, issuer: a, claims: { c: [] }, grants: { verbs: read } }]"),
+        ("identities", "issuers: { a: { issuer: \"https://a\", audience: b } }\nrules: [{ name: r, issuer: a, claims: { c: d }, grants: { verbs: fly } }]"),
+        ("policy", "override: { by: [ci], gates: [a], count: 0 }"), ("policy", "gates: [{ approvals: { from: [ci], author: maybe } }]"),
         ("cases", "cases: []"), ("cases", "cases: [{ name: a, expect: pass }]"),
         ("cases", "cases: [{ name: a, expect: deny, given: { presence: [] } }]"),
         ("cases", "cases: [{ name: a, expect: deny, given: { override: { by: a } } }]"),
@@ -214,7 +243,7 @@ struct SchemaTests {
               - path: { through: [dev, staging] }
               - quota: { max: 5, per: 1w, of: requester }
               - requesters: { allow: [ci, "token:1"], deny: managers }
-              - approvals: { count: 2, from: managers, expires: 48h, requester: counts }
+              - approvals: { count: 2, from: managers, expires: 48h, requester: counts, author: excluded }
               - evidence: { kind: e2e, result: "pass*", maxAge: 7d, by: [ci, build], missing: deny }
               - sbom: { formats: spdx, by: build, missing: deny }
               - signatures: { by: [build, second], count: 2, of: artifact-and-platforms, missing: wait }
@@ -234,7 +263,7 @@ struct SchemaTests {
                   allow: [{ days: [mon-thu, fri], from: "09:00", to: "16:00" }]
               - anyOf: [{ allOf: [{ size: { max: 1B } }] }, { not: { size: { max: 1B } } }]
             defaults: [{ soak: { for: 1h } }]
-            override: { by: commanders, gates: [soak, no bad ones] }
+            override: { by: commanders, gates: [soak, no bad ones], count: 2 }
             """
         #expect(place.mistakes(everything) == [])
         #expect(try JSONSchema("policy").accepts(yaml: place.text(everything)))

@@ -31,6 +31,7 @@ import Testing
             return record
         }
 
+        func rotate(_ token: TokenRecord, sha256: [UInt8], overlap: Date, audit: AuditEntry) async throws(StoreError) -> TokenRecord { record }
         func create(_ token: TokenRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {}
         func tokens(limit: Int) async throws(StoreError) -> [TokenRecord] { [record] }
     }

@@ -88,10 +88,12 @@ extension TokenResource {
             images = patterns
             environments = names.map(\.description)
         case .reporter(let patterns): images = patterns
-        case .reader, .admin: break
+        case .reader, .admin, .scoped: break
         }
+        let grants: [GrantResource]? = if case .scoped(let permissions) = token.grant { permissions.map(GrantResource.init) } else { nil }
         self.init(
             id: token.id.uuidString.lowercased(), name: token.name, role: token.grant.role, images: images, environments: environments, groups: token.groups, hint: token.hint,
-            createdAt: token.createdAt, expiresAt: token.expiresAt, revokedAt: token.revokedAt, lastUsedOn: token.lastUsedOn, secret: secret)
+            createdAt: token.createdAt, expiresAt: token.expiresAt, revokedAt: token.revokedAt, lastUsedOn: token.lastUsedOn, secret: secret, grants: grants,
+            owner: token.owner?.description, previousValidUntil: token.previousUntil)
     }
 }

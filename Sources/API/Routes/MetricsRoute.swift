@@ -15,7 +15,7 @@ public enum MetricsAccess: String, Sendable, CaseIterable {
 
 /// `/metrics` in Prometheus' text format.
 struct MetricsRoute: Sendable {
-    let tokens: Tokens
+    let authentication: AuthenticationMiddleware
     let access: MetricsAccess
     let contentType: String
     let render: @Sendable () async -> String
@@ -23,7 +23,7 @@ struct MetricsRoute: Sendable {
     func add(to router: Router<ShipliftRequestContext>) {
         router.get("metrics") { request, context in
             if !isFree(request, context) {
-                _ = try await AuthenticationMiddleware(tokens: tokens).principal(of: request)
+                _ = try await authentication.principal(of: request, context)
             }
             return Response(
                 status: .ok, headers: [.contentType: contentType, .cacheControl: "no-store"], body: .init(byteBuffer: .init(string: await render())))

@@ -27,7 +27,7 @@ struct RegistryRoutes: Sendable {
         }
         let state: RegistryState?
         do throws(PromotionFailure) {
-            state = try await directory.probe(name, by: admin.subject, authentication: .token, requestID: context.requestID)
+            state = try await directory.probe(name, by: admin.subject, authentication: admin.authentication, requestID: context.requestID)
         } catch { throw Problem(error) }
         guard let state else { throw Problem.notFound("no environment names a registry '\(name.prefix(80))'") }
         return try .json(RegistryResource(state))

@@ -8,7 +8,7 @@ extension YAMLReader {
         "size",
         "created", "presentInSource", "currentTags", "presence", "firstSeen", "signatures", "provenance", "sboms", "scans", "evidence", "approvals",
         "recentPromotions", "checks",
-        "override",
+        "override", "policyAuthor",
     ]
 
     /// Reads what a case gives. What it leaves out is as a plain image would have it; optional facts that are left out are not known.
@@ -116,7 +116,7 @@ extension YAMLReader {
 
     mutating func identity(_ node: Node, _ what: String) -> Identity? {
         if case .scalar = node { return string(node, what).map { Identity(id: $0) } }
-        guard let members = members(node, of: what, allowed: ["id", "issuer", "claims", "name"]),
+        guard let members = members(node, of: what, allowed: ["id", "issuer", "claims", "name", "owner"]),
             let id = required(members["id"], "id", in: node, "add 'id: oidc:alice'").flatMap({ string($0, "id") })
         else { return nil }
         var claims: [String: [String]] = [:]
@@ -127,7 +127,8 @@ extension YAMLReader {
             }
         }
         return Identity(
-            id: id, issuer: members["issuer"].flatMap { string($0, "issuer") }, claims: claims, name: members["name"].flatMap { string($0, "name") })
+            id: id, issuer: members["issuer"].flatMap { string($0, "issuer") }, claims: claims, name: members["name"].flatMap { string($0, "name") },
+            owner: members["owner"].flatMap { string($0, "owner") })
     }
 
     private mutating func addHistory(_ members: [String: Node], to facts: inout PromotionFacts, now: Date) {
@@ -179,7 +180,12 @@ extension YAMLReader {
         facts.evidence = items(members["evidence"], "evidence") { $0.evidence($1, same, now) }
         facts.approvals = items(members["approvals"], "approvals") { $0.approval($1, same, now) }
         facts.checks = items(members["checks"], "checks") { $0.checkFact($1, same, now) }
-        facts.override = members["override"].flatMap { node in optional(node) { $0.override($1, now) } }
+        if let node = members["override"], node.sequence != nil {
+            facts.overrides = items(node, "override") { $0.override($1, now) }
+        } else {
+            facts.override = members["override"].flatMap { node in optional(node) { $0.override($1, now) } }
+        }
+        facts.policyAuthor = members["policyAuthor"].flatMap { string($0, "policyAuthor") }
     }
 
     /// What evidence is bound to: the artifact, where nothing else is said.

@@ -53,6 +53,6 @@ struct GateContext {
     }
 
     private static func lastWords(_ approvals: [ApprovalFact]) -> [ApprovalFact] {
-        Dictionary(grouping: approvals, by: \.by.id).compactMap { $0.value.max { $0.at < $1.at } }.sorted { ($0.at, $0.by.id) < ($1.at, $1.by.id) }
+        Dictionary(grouping: approvals, by: \.by.person).compactMap { $0.value.max { $0.at < $1.at } }.sorted { ($0.at, $0.by.id) < ($1.at, $1.by.id) }
     }
 }

@@ -19,25 +19,32 @@ struct PolicyEvaluation {
     }
 
     private func result(_ rule: GateRule, _ verdict: Verdict) -> GateResult {
-        let overridden = overridden(rule, verdict)
-        let final = overridden ?? verdict
+        let orders = verdict.outcome == .allow ? [] : orders(rule)
+        let needed = policy.overrides?.count ?? 1
+        let isOverridden = !orders.isEmpty && orders.count >= needed
+        var final = verdict
+        if isOverridden {
+            let names = orders.map { "\($0.by.label): \($0.reason.excerpt)" }.joined(separator: ", and by ")
+            final = .allow("overridden by \(names); without it \(verdict.outcome.rawValue): \(verdict.reason)", evidence: verdict.evidence)
+        } else if !orders.isEmpty {
+            final.reason += "; \(orders.count) of \(needed) orders to open it: \(orders.map(\.by.label).joined(separator: ", "))"
+        }
         return GateResult(
             gate: rule.name, policy: policy.name, outcome: final.outcome, reason: final.reason, source: rule.place, isWarning: policy.mode == .warn,
-            retryAt: final.retryAt, evidence: final.evidence, isOverridden: overridden != nil)
+            retryAt: final.retryAt, evidence: final.evidence, isOverridden: isOverridden)
     }
 
     private func result(_ gate: String, _ outcome: GateOutcome, _ reason: String) -> GateResult {
         GateResult(gate: gate, policy: policy.name, outcome: outcome, reason: reason, source: policy.place, isWarning: policy.mode == .warn)
     }
 
-    /// What becomes of a gate that is not open where somebody who may has ordered it open; `nil` where nobody has.
-    private func overridden(_ rule: GateRule, _ verdict: Verdict) -> Verdict? {
-        guard verdict.outcome != .allow, let order = context.facts.override, let overrides = policy.overrides, overrides.gates.contains(rule.name),
-            context.names(overrides.by, include: order.by), order.reason.contains(where: { !$0.isWhitespace })
-        else { return nil }
-        return .allow(
-            "overridden by \(order.by.label): \(order.reason.excerpt); without it \(verdict.outcome.rawValue): \(verdict.reason)",
-            evidence: verdict.evidence)
+    /// The orders that count for a gate, one of each person.
+    private func orders(_ rule: GateRule) -> [OverrideFact] {
+        guard let overrides = policy.overrides, overrides.gates.contains(rule.name) else { return [] }
+        var seen: Set<String> = []
+        return (context.facts.overrides ?? [context.facts.override].compactMap(\.self)).filter { order in
+            context.names(overrides.by, include: order.by) && order.reason.contains { !$0.isWhitespace } && seen.insert(order.by.person).inserted
+        }
     }
 
     private func tag(_ rules: TagRules) -> GateResult {

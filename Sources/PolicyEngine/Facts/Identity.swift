@@ -8,13 +8,19 @@ public struct Identity: Sendable, Hashable, Codable {
     public let claims: [String: [String]]
     /// For people; says nothing about rights.
     public let name: String?
+    /// The id of whom it belongs to, where somebody was declared to own it: a person's API token.
+    public let owner: String?
 
-    public init(id: String, issuer: String? = nil, claims: [String: [String]] = [:], name: String? = nil) {
+    public init(id: String, issuer: String? = nil, claims: [String: [String]] = [:], name: String? = nil, owner: String? = nil) {
         self.id = id
         self.issuer = issuer
         self.claims = claims
         self.name = name
+        self.owner = owner
     }
+
+    /// Who stands behind it: whatever somebody comes with, they count once.
+    public var person: String { owner ?? id }
 
     /// What a reason calls them.
     var label: String { name.map { "\($0) (\(id))" } ?? id }
@@ -44,4 +50,7 @@ public struct Group: Sendable, Hashable {
     let members: [GroupMember]
 
     public func contains(_ identity: Identity) -> Bool { members.contains { $0.matches(identity) } }
+
+    /// The claims of an issuer that decide about membership.
+    func claimNames(of issuer: String) -> Set<String> { Set(members.filter { $0.issuer == issuer }.flatMap(\.claims.keys)) }
 }

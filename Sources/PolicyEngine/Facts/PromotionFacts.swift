@@ -75,6 +75,10 @@ public struct PromotionFacts: Sendable, Hashable, Codable {
     public var checks: [CheckFact]?
     /// Somebody's order to let it pass in spite of some gates.
     public var override: OverrideFact?
+    /// Everybody's, the oldest first; decisions that were stored before there could be several have only the one.
+    public var overrides: [OverrideFact]?
+    /// `NAME <ADDRESS>` of the commit that the policy comes from, as the commit says; `nil` where it comes from none.
+    public var policyAuthor: String?
 
     public init(
         image: ImageName, from: EnvironmentName, to: EnvironmentName, digest: Digest, tag: Tag?, requestedTargetTags: [Tag], requester: String,

@@ -47,20 +47,24 @@ struct ApprovalGate: Gate {
     let expires: PolicyDuration?
     /// Whether the requester's own counts.
     let countsRequester: Bool
+    /// Whether that of the policy commit's author counts.
+    let countsAuthor: Bool
 
     init?(_ node: Node, _ reader: inout YAMLReader) {
-        guard let members = reader.members(node, of: "approvals", allowed: ["count", "from", "expires", "requester"]) else { return nil }
+        guard let members = reader.members(node, of: "approvals", allowed: ["count", "from", "expires", "requester", "author"]) else { return nil }
         count = members["count"].flatMap { reader.integer($0, "count", in: 1...20) } ?? 1
         from = reader.required(members["from"], "from", in: node, "add 'from: [release-managers]'").map { reader.people($0, "from") } ?? []
         expires = members["expires"].flatMap { reader.duration($0, "expires", in: node) }
         countsRequester = members["requester"].flatMap { reader.choice($0, "requester", Requester.self) } == .counts
+        // Who can't be read as excluded is not let in: a mistake is reported anyway.
+        countsAuthor = members["author"].map { reader.choice($0, "author", Requester.self) == .counts } ?? true
     }
 
     private enum Requester: String, CaseIterable { case excluded, counts }
 
     var text: String {
         "\(count) approval\(count == 1 ? "" : "s") by \(from.joined(separator: ", "))"
-            + "\(expires.map { ", not older than \($0)" } ?? "")\(countsRequester ? "" : ", not by the requester")"
+            + "\(expires.map { ", not older than \($0)" } ?? "")\(countsRequester ? "" : ", not by the requester")\(countsAuthor ? "" : ", not by who wrote the policy")"
     }
 
     var people: [String] { from }
@@ -99,10 +103,21 @@ struct ApprovalGate: Gate {
         if approval.policyVersion != context.policyVersion { return "spoke under another policy version" }
         if !context.names(from, include: approval.by) { return "is not in \(from.joined(separator: ", "))" }
         // Who asked may withdraw, and may not say yes to himself.
-        if approval.verdict == .approve, !countsRequester, approval.by.id == facts.requester || approval.by.id == context.requester.id {
+        if approval.verdict == .approve, !countsRequester, approval.by.id == facts.requester || approval.by.person == context.requester.person {
             return "is the requester"
         }
+        if approval.verdict == .approve, !countsAuthor, let reason = reasonAgainstAuthor(approval.by, facts.policyAuthor) { return reason }
         if let expires, approval.at + expires < context.now { return "approved at \(Timestamp.text(approval.at)), more than \(expires) ago" }
         return nil
+    }
+
+    /// Who wrote the policy commit is known by an address, as is who approves: by the claim of their issuer. Where one is not known, it may be the other.
+    private func reasonAgainstAuthor(_ approver: Identity, _ author: String?) -> String? {
+        guard let author, let address = author.split(separator: "<").last.map({ $0.prefix { $0 != ">" } }), address.contains("@") else {
+            return "may have written the policy: it comes from no commit with an author's address"
+        }
+        let own = approver.issuer == nil ? [] : approver.claims["email", default: []]
+        guard !own.isEmpty else { return "may have written the policy: the claim 'email' is missing" }
+        return own.contains { $0.lowercased() == address.lowercased() } ? "wrote the policy" : nil
     }
 }

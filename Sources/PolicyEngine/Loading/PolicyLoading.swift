@@ -4,12 +4,14 @@ import Yams
 /// Collects environments, policies and test cases from files, and every mistake in them.
 struct PolicyLoading {
     var environments = EnvironmentsFile()
+    var identities = Identities()
     var policies: [Policy] = []
     var cases: [PolicyCase] = []
     var diagnostics: [PolicyDiagnostic] = []
     /// The files that decide: all but test cases.
     var decisive: [PolicyFile] = []
     private var environmentsFile: String?
+    private var identitiesFile: String?
     /// Whether the environments are complete. Where they are not, nothing is said about what policies name.
     private var knowsEnvironments = false
     /// Whether some file could not be read as far as its kind: it may be the one that is missed.
@@ -20,9 +22,10 @@ struct PolicyLoading {
         case environments = "Environments"
         case policy = "Policy"
         case cases = "Cases"
+        case identities = "Identities"
     }
 
-    private static let kinds = "'kind: Environments', 'kind: Policy' or 'kind: Cases'"
+    private static let kinds = "'kind: Environments', 'kind: Policy', 'kind: Identities' or 'kind: Cases'"
 
     /// Keys, certificates and trust roots, by their paths.
     private var material: [String: PolicyFile] = [:]
@@ -46,6 +49,7 @@ struct PolicyLoading {
         case .environments: readEnvironments(document, kindNode, &reader)
         case .policy: policies += reader.policy(document).map { [$0] } ?? []
         case .cases: cases += reader.cases(document)
+        case .identities: readIdentities(document, kindNode, &reader)
         }
     }
 
@@ -75,8 +79,17 @@ struct PolicyLoading {
         knowsEnvironments = reader.diagnostics.isEmpty
     }
 
-    /// The files that signers name: they decide as well.
-    var trustMaterial: [PolicyFile] { Set(environments.signers.flatMap(\.files)).compactMap { material[$0] } }
+    private mutating func readIdentities(_ document: Node, _ kindNode: Node, _ reader: inout YAMLReader) {
+        if let other = identitiesFile {
+            reader.report(kindNode, "identities stand in \(other) already", "keep them in one file: who may do what is read in one place")
+            return
+        }
+        identitiesFile = reader.file
+        identities = reader.identities(document)
+    }
+
+    /// The files that signers and issuers name: they decide as well.
+    var trustMaterial: [PolicyFile] { Set(environments.signers.flatMap(\.files) + identities.issuers.flatMap(\.files)).compactMap { material[$0] } }
 
     /// Checks what no single file can know.
     mutating func checkTogether() {

@@ -35,7 +35,7 @@ extension YAMLReader {
         return text
     }
 
-    private mutating func checkSecret(_ node: Node) -> CheckEndpoint.SecretReference? {
+    mutating func checkSecret(_ node: Node) -> CheckEndpoint.SecretReference? {
         guard let members = members(node, of: "secret", allowed: ["fromFile", "fromEnv"]), members.count == 1, let (key, value) = members.first,
             let text = string(value, key)
         else {

@@ -171,7 +171,7 @@ extension YAMLReader {
         return RegistryDefinition.Proxy(url: url, credentialsEnvironment: members["credentialsEnv"].flatMap { string($0, "credentialsEnv") })
     }
 
-    private mutating func hosts(_ node: Node?) -> [String] {
+    mutating func hosts(_ node: Node?) -> [String] {
         guard let node else { return [] }
         var hosts: [String] = []
         for item in list(node, "additionalHosts") {

@@ -54,7 +54,7 @@ extension YAMLReader {
     private static let signerKeys = ["key", "keyFile", "keyless", "notation", "repository", "root", "validFrom", "validUntil"]
 
     /// A file of the policy folder, by its path in it.
-    private mutating func file(_ node: Node, _ what: String) -> String? {
+    mutating func file(_ node: Node, _ what: String) -> String? {
         guard let path = string(node, what) else { return nil }
         guard !path.hasPrefix("/"), !path.split(separator: "/", omittingEmptySubsequences: false).contains(where: { ["..", ".", ""].contains($0) }) else {
             report(node, "'\(path.excerpt)' is no path inside the policy folder", "write for example 'keys/release.pub'")

@@ -125,7 +125,7 @@ extension YAMLReader {
     }
 
     private mutating func overrides(_ node: Node?, _ rules: [GateRule]) -> OverrideRule? {
-        guard let node, let members = members(node, of: "override", allowed: ["by", "gates"]) else { return nil }
+        guard let node, let members = members(node, of: "override", allowed: ["by", "gates", "count"]) else { return nil }
         guard let byNode = required(members["by"], "by", in: node, "name the groups that may: 'by: [incident-commanders]'"),
             let gatesNode = required(members["gates"], "gates", in: node, "name the gates that it opens: 'gates: [freeze, soak]'")
         else { return nil }
@@ -142,6 +142,7 @@ extension YAMLReader {
             }
             gates.append(name)
         }
-        return OverrideRule(by: people(byNode, "by"), gates: gates, source: SourceLocation(file: file, line: node.mark?.line ?? 1))
+        return OverrideRule(
+            by: people(byNode, "by"), gates: gates, count: members["count"].flatMap { integer($0, "count", in: 1...5) } ?? 1, source: SourceLocation(file: file, line: node.mark?.line ?? 1))
     }
 }

@@ -5,7 +5,7 @@ public struct TextPattern: Sendable, Hashable, CustomStringConvertible {
     public let description: String
     private let regex: LinearRegex
     /// Whether it has no wildcards: most patterns in policies are plain words, and comparing is faster than matching.
-    private let isPlain: Bool
+    let isPlain: Bool
 
     public init(parsing text: String) throws(RegexError) {
         guard !text.isEmpty else { throw RegexError(description: "a pattern must not be empty") }

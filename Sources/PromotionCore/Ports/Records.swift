@@ -6,10 +6,14 @@ public import PolicyEngine
 /// API tokens. Each change is one transaction with its audit entry.
 public protocol TokenStore: Sendable {
     func create(_ token: TokenRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError)
-    /// The usable token with this hash; notes the day of its use.
+    /// The token with this hash, or whose previous secret with this hash still counts; notes the day of its use.
     func token(sha256: [UInt8]) async throws(StoreError) -> TokenRecord?
     func tokens(limit: Int) async throws(StoreError) -> [TokenRecord]
     func revoke(_ id: UUID, audit: AuditEntry) async throws(StoreError) -> TokenRecord
+    /// Gives a token another secret. The one before counts until `overlap`; one that still counted from an earlier rotation does no longer.
+    ///
+    /// - Throws: `notFound` where there is no such token, or it was revoked.
+    func rotate(_ token: TokenRecord, sha256: [UInt8], overlap: Date, audit: AuditEntry) async throws(StoreError) -> TokenRecord
 }
 
 /// An image that Shiplift has seen, and where.

@@ -10,14 +10,19 @@ struct Acts {
     init(_ environs: Environs) { self.environs = environs }
 
     func requested(
-        _ promotion: Promotion, by actor: SubjectID, authentication: AuditActor.Authentication
+        _ promotion: Promotion, by principal: Principal
     ) throws(AuditEntryError) -> AuditEntry {
         var details: [String: JSONValue] = [:]
+        if !principal.rules.isEmpty {
+            // Which rule gave the right, and which run it was.
+            details["rules"] = .array(principal.rules.prefix(20).map { .string(AuditEntry.clip($0, to: 100)) })
+            details["claims"] = AuthenticationJournal.claims(principal)
+        }
         if !promotion.requestedTags.isEmpty {
             details["requestedTags"] = .array(promotion.requestedTags.map { .string($0.description) })
         }
         return try entry(
-            "promotion.requested", promotion, by: actor, authentication, outcome: .success, requestID: promotion.requestID,
+            "promotion.requested", promotion, by: principal.subject, principal.authentication, outcome: .success, requestID: promotion.requestID,
             reason: promotion.reason, before: nil, after: .requested, details: details)
     }
 

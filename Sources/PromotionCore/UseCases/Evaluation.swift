@@ -126,7 +126,9 @@ public struct Evaluation: Sendable {
             let verdicts: [PromotionVerdict] =
                 if let promotion = subject.promotion { try await memory.verdicts(on: promotion) } else { [] }
             if needs.approvals { facts.approvals = verdicts.compactMap(\.approval) }
-            facts.override = verdicts.last { $0.kind == .override }.map { OverrideFact(by: $0.by, reason: $0.comment ?? "", at: $0.at) }
+            let orders = verdicts.filter { $0.kind == .override }.map { OverrideFact(by: $0.by, reason: $0.comment ?? "", at: $0.at) }
+            facts.override = orders.last
+            if orders.count > 1 { facts.overrides = orders }
         }
         guard !needs.evidence.isEmpty || needs.scans else { return }
         let digests = [subject.digest] + facts.platforms.compactMap(\.digest)

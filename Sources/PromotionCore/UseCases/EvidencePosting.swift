@@ -53,7 +53,7 @@ public struct EvidencePosting: Sendable {
             kind: word.kind, digest: word.digest, result: word.result, recordedAt: environs.now(), postedBy: principal.identity,
             evidence: Digest(hashing: Data(content.joined(separator: "\u{0}").utf8)))
         let posted = PostedEvidence(id: environs.newID(), fact: fact, image: word.image, details: word.details, url: word.url)
-        let audit = try entry { () throws(AuditEntryError) in try Acts(environs).posted(posted, by: principal.subject, requestID: requestID) }
+        let audit = try entry { () throws(AuditEntryError) in try Acts(environs).posted(posted, by: principal, requestID: requestID) }
         let woken: [PromotionID]
         do { woken = try await statements.record(posted, audit: audit) } catch { throw .store(error) }
         return try await announced(.evidence(posted), woken, principal) { wish in
@@ -85,7 +85,7 @@ public struct EvidencePosting: Sendable {
             scanner: name, digest: digest, completedAt: min(ended, now), findings: report.findings, postedBy: principal.identity,
             evidence: Digest(hashing: data))
         let posted = PostedScan(id: environs.newID(), fact: fact, image: image, format: report.format, recordedAt: now)
-        let audit = try entry { () throws(AuditEntryError) in try Acts(environs).posted(posted, by: principal.subject, requestID: requestID) }
+        let audit = try entry { () throws(AuditEntryError) in try Acts(environs).posted(posted, by: principal, requestID: requestID) }
         let woken: [PromotionID]
         do { woken = try await statements.record(posted, audit: audit) } catch { throw .store(error) }
         return try await announced(.scan(posted), woken, principal) { wish in

@@ -123,8 +123,9 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         guard let edition else { return }
         let loaded: PolicySet
         do throws(PolicyLoadError) {
-            loaded = try PolicySet(files: edition.files, commit: edition.commit?.id)
+            loaded = try PolicySet(files: edition.files, commit: edition.commit?.id).written(by: edition.commit?.author)
             _ = try TrustedSigners(loaded)
+            try IssuerKeyring.check(loaded)
         } catch {
             return try await refuse(edition.revision, edition.commit, error.diagnostics, by: actor)
         }
@@ -146,7 +147,7 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         isRecalled = true
         guard let stored else { return }
         do throws(PolicyLoadError) {
-            inForce = (try PolicySet(files: stored.files, commit: stored.commit?.id), stored.commit, stored.since)
+            inForce = (try PolicySet(files: stored.files, commit: stored.commit?.id).written(by: stored.commit?.author), stored.commit, stored.since)
         } catch { notice(.unreadable(error)) }
     }
 
@@ -191,7 +192,7 @@ public actor PolicyAdoption: PolicySource, PolicyDesk {
         }
         return try AuditEntry(
             id: environs.newID(), time: environs.now(),
-            actor: AuditActor(id: actor.description, authentication: actor == .service ? .service : .token), action: action, outcome: outcome,
+            actor: AuditActor(id: actor.description, authentication: actor.usualAuthentication), action: action, outcome: outcome,
             policyVersion: version, reason: reason, details: details)
     }
 

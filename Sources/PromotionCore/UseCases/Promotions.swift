@@ -72,7 +72,7 @@ public struct Promotions: Sendable {
             requestID: requestID, createdAt: environs.now(), requestedAs: principal.identity)
         promotion.report = CopyReport(decisionRequests: requests)
         let audit = try entry { () throws(AuditEntryError) in
-            try Acts(environs).requested(promotion, by: principal.subject, authentication: .token)
+            try Acts(environs).requested(promotion, by: principal)
         }
         let idempotency = key.map { IdempotencyKey(principal: principal.subject, key: $0, fingerprint: request.fingerprint) }
         let created = try await store { () async throws(StoreError) in try await store.create(promotion, key: idempotency, audit: audit) }
@@ -152,10 +152,10 @@ public struct Promotions: Sendable {
     ) async throws(PromotionRequestError) -> Promotion {
         let found = try await permitted(id, for: principal)
         let audit = try entry { () throws(AuditEntryError) in
-            try Acts(environs).changed(found, to: .cancelled, by: principal.subject, authentication: .token, requestID: requestID, reason: reason)
+            try Acts(environs).changed(found, to: .cancelled, by: principal.subject, authentication: principal.authentication, requestID: requestID, reason: reason)
         }
         let wish = try entry { () throws(AuditEntryError) in
-            try Acts(environs).cancelRequested(found, by: principal.subject, authentication: .token, requestID: requestID, reason: reason)
+            try Acts(environs).cancelRequested(found, by: principal.subject, authentication: principal.authentication, requestID: requestID, reason: reason)
         }
         return try await store { () async throws(StoreError) in try await store.cancel(id, audit: audit, whileRunning: wish) }
     }
@@ -166,7 +166,7 @@ public struct Promotions: Sendable {
     ) async throws(PromotionRequestError) -> Promotion {
         let found = try await permitted(id, for: principal)
         let audit = try entry { () throws(AuditEntryError) in
-            try Acts(environs).retried(found, by: principal.subject, authentication: .token, requestID: requestID)
+            try Acts(environs).retried(found, by: principal.subject, authentication: principal.authentication, requestID: requestID)
         }
         let retried = try await store { () async throws(StoreError) in try await store.retry(id, audit: audit) }
         await announce()

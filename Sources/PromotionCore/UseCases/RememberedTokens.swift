@@ -56,4 +56,9 @@ public final class RememberedTokens: TokenStore {
         defer { forget() }
         return try await store.revoke(id, audit: audit)
     }
+
+    public func rotate(_ token: TokenRecord, sha256: [UInt8], overlap: Date, audit: AuditEntry) async throws(StoreError) -> TokenRecord {
+        defer { forget() }
+        return try await store.rotate(token, sha256: sha256, overlap: overlap, audit: audit)
+    }
 }

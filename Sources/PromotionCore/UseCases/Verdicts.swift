@@ -33,7 +33,7 @@ public struct Verdicts: Sendable {
         _ kind: PromotionVerdict.Kind, on id: PromotionID, by principal: Principal, comment: String?, requestID: RequestID
     ) async throws(PromotionRequestError) -> Promotion {
         let found = try await promotion(id)
-        guard principal.mayJudge(found.image, to: found.to) else {
+        guard kind == .override ? principal.mayOverride(found.image, to: found.to) : principal.mayJudge(found.image, to: found.to) else {
             throw .notPermitted("this token may not give verdicts on promotions of \(found.image) to \(found.to); one of an approver for them may")
         }
         let policySet: PolicySet
@@ -49,8 +49,8 @@ public struct Verdicts: Sendable {
         let updated: Promotion
         do {
             let acts = Acts(environs)
-            let audit = try acts.judged(found, verdict, by: principal.subject, requestID: requestID)
-            let revival = try acts.retried(found, by: principal.subject, authentication: .token, requestID: requestID)
+            let audit = try acts.judged(found, verdict, by: principal, requestID: requestID)
+            let revival = try acts.retried(found, by: principal.subject, authentication: principal.authentication, requestID: requestID)
             do { updated = try await statements.record(verdict, audit: audit, revival: revival) } catch { throw PromotionRequestError.store(error) }
         } catch let error as PromotionRequestError { throw error } catch { throw .store(.auditUnavailable("\(error)")) }
         // Stored: a hint that gets lost costs a second, not the verdict.
@@ -83,7 +83,7 @@ public struct Verdicts: Sendable {
             throw .notPermitted("\(principal.name) is in none of \(names.joined(separator: ", ")), whose verdict is asked for")
         }
         // Who asked may withdraw, and may not say yes to himself.
-        if kind == .approve, promotion.requestedBy == principal.subject, !asks.contains(where: \.countsRequester) {
+        if kind == .approve, promotion.wasRequested(by: principal), !asks.contains(where: \.countsRequester) {
             throw .notPermitted("who asks for a promotion can't approve it")
         }
     }
@@ -97,6 +97,13 @@ public struct Verdicts: Sendable {
         guard policies.names(groups, include: principal.identity) else {
             throw .notPermitted("\(principal.name) is in none of \(groups.joined(separator: ", ")), who may override")
         }
-        guard promotion.requestedBy != principal.subject else { throw .notPermitted("who asks for a promotion can't override its gates: a second person must") }
+        guard !promotion.wasRequested(by: principal) else { throw .notPermitted("who asks for a promotion can't override its gates: a second person must") }
+    }
+}
+
+extension Promotion {
+    /// Whether the same person asked for it, whatever they came with then and come with now.
+    func wasRequested(by principal: Principal) -> Bool {
+        requestedBy == principal.subject || (requestedAs?.person ?? requestedBy.description) == principal.identity.person
     }
 }

@@ -13,7 +13,7 @@ struct HTTPExternalChecks: ExternalChecks {
             CheckFact(endpoint: endpoint.name, digest: question.digest, outcome: .failed, reason: reason, askedAt: question.askedAt)
         }
         let secret: CheckSecret
-        do throws(CredentialError) { secret = try Self.secret(endpoint.secret) } catch { return failed("\(error)") }
+        do throws(CredentialError) { secret = try SecretReader.checkSecret(endpoint.secret) } catch { return failed("\(error)") }
         let response: HTTPResponse
         do {
             let message = try CheckExchange.message(question, to: endpoint, secret: secret)
@@ -31,8 +31,18 @@ struct HTTPExternalChecks: ExternalChecks {
         return CheckExchange.fact(
             question, of: endpoint, secret: secret, status: response.status, body: Data(response.body), at: now(), field: { response.fields[$0] })
     }
+}
 
-    private static func secret(_ reference: CheckEndpoint.SecretReference) throws(CredentialError) -> CheckSecret {
+/// Reads secrets from where the policy files say that they are, each time they are needed.
+enum SecretReader {
+    static func checkSecret(_ reference: CheckEndpoint.SecretReference) throws(CredentialError) -> CheckSecret {
+        let (text, place) = try line(reference)
+        guard let secret = CheckSecret(parsing: text) else { throw .missing("\(place) holds no secret of at least \(CheckSecret.minimumBytes) bytes") }
+        return secret
+    }
+
+    /// The first line of a file, or a variable; and what to call the place.
+    static func line(_ reference: CheckEndpoint.SecretReference) throws(CredentialError) -> (text: String, place: String) {
         let (text, place): (String?, String)
         switch reference {
         case .file(let path):
@@ -42,8 +52,6 @@ struct HTTPExternalChecks: ExternalChecks {
             place = "environment variable \(name)"
             text = ProcessInfo.processInfo.environment[name]
         }
-        let line = text?.split(whereSeparator: \.isNewline).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
-        guard let secret = CheckSecret(parsing: line) else { throw .missing("\(place) holds no secret of at least \(CheckSecret.minimumBytes) bytes") }
-        return secret
+        return (text?.split(whereSeparator: \.isNewline).first.map { $0.trimmingCharacters(in: .whitespaces) } ?? "", place)
     }
 }

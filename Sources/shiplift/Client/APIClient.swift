@@ -21,13 +21,16 @@ struct APIClient: Sendable {
     private static let maximumBytes = 64 << 20
     private let base: HTTPURL
     private let token: Secret
+    private let isAnonymous: Bool
     private let http: HTTPClient
 
     /// - Parameters:
     ///   - url: the service's address; `SHIPLIFT_URL`, else http://127.0.0.1:8080.
     ///   - token: the bearer token; `SHIPLIFT_TOKEN`, else the file that `SHIPLIFT_TOKEN_FILE` names.
-    init(url: String?, token: String?, environment: [String: String]) throws {
-        let address = url ?? environment["SHIPLIFT_URL"] ?? "http://127.0.0.1:8080"
+    ///   - isAnonymous: whether nobody is to be recognised: no token is sent.
+    init(url: String?, token: String?, environment: [String: String], isAnonymous: Bool = false) throws {
+        self.isAnonymous = isAnonymous
+        let address = Self.address(url, environment)
         do { base = try HTTPURL(parsing: address) } catch { throw ClientError.notConfigured("'\(address)' is no URL: \(error)") }
         var secret = token ?? environment["SHIPLIFT_TOKEN"]
         if secret == nil, let path = environment["SHIPLIFT_TOKEN_FILE"] {
@@ -35,11 +38,23 @@ struct APIClient: Sendable {
                 throw ClientError.notConfigured("the token file \(path) can't be read")
             }
         }
-        guard let secret, !secret.isEmpty else { throw ClientError.notConfigured("no token: set SHIPLIFT_TOKEN, or SHIPLIFT_TOKEN_FILE") }
+        if secret == nil, let login = try SavedLogins(environment: environment).login(at: address) {
+            guard login.expiresAt > Date() else { throw ClientError.notConfigured("the log-in at \(address) is over: run 'shiplift login' again") }
+            secret = login.token
+        }
+        guard let secret, !secret.isEmpty else {
+            throw ClientError.notConfigured("no token: run 'shiplift login', or set SHIPLIFT_TOKEN, or SHIPLIFT_TOKEN_FILE")
+        }
         self.token = Secret(secret)
         var logger = Logger(label: "shiplift")
         logger.logLevel = .error
         do { http = try HTTPClient(logger: logger) } catch { throw ClientError.unreachable("\(error)") }
+    }
+
+    /// `--url`, else `SHIPLIFT_URL`, else this machine.
+    static func address(_ url: String?, _ environment: [String: String]) -> String {
+        let address = url ?? environment["SHIPLIFT_URL"] ?? "http://127.0.0.1:8080"
+        return address.hasSuffix("/") ? String(address.dropLast()) : address
     }
 
     /// Sends a request and answers the body of a success.
@@ -52,7 +67,7 @@ struct APIClient: Sendable {
         var url = try base.resolving(path)
         for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
         var headers = HTTPFields()
-        try headers.append("Authorization", "Bearer \(token.reveal())")
+        if !isAnonymous { try headers.append("Authorization", "Bearer \(token.reveal())") }
         try headers.append("Accept", accept)
         if body != nil || raw != nil { try headers.append("Content-Type", "application/json") }
         for (name, value) in fields { try headers.append(name, value) }

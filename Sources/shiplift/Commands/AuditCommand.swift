@@ -100,7 +100,7 @@ struct Audit: AsyncParsableCommand {
 /// What a question to the log may say.
 struct AuditFilterOptions: ParsableArguments {
     @Option var actor: String?
-    @Option(help: "How the actor was authenticated: token, service or none.")
+    @Option(help: "How the actor was authenticated: token, oidc, session, service or none.")
     var actorAuth: String?
     @Option(help: "For example promotion.succeeded; several with commas.")
     var action: String?

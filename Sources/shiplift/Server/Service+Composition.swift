@@ -90,9 +90,9 @@ struct ShipliftService {
         let catalog = PostgresCatalog(pool: pool)
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
         try await policies.look()
-        let remembered = RememberedTokens(PostgresTokenStore(pool: pool))
-        let tokens = Tokens(store: remembered, environs: Self.environs)
-        try await makeFirstToken(tokens)
+        let identity = IdentityParts(
+            pool: pool, http: http, trail: trail, policies: policies, origin: configuration.publicOrigin, environs: Self.environs)
+        try await makeFirstToken(identity.tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
         let publishing = CheckpointPublishing(
             sinks: try configuration.checkpoints.sinks(http: http, sites: core.registries.sites, policies: policies, now: Self.environs.now), ledger: trail,
@@ -107,7 +107,7 @@ struct ShipliftService {
             pools: [("service", pool), ("hints", hintPool)])
         let services = APIServices(
             promotions: core.promotions, store: core.measured, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
-            trail: trail, tokens: tokens,
+            trail: trail, tokens: identity.tokens, authentication: identity.authentication, browsers: identity.browsers,
             verdicts: Verdicts(store: core.store, statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             evidence: EvidencePosting(statements: core.statements, queue: core.queue, policies: policies, environs: Self.environs),
             eligibility: Eligibility(
@@ -130,7 +130,10 @@ struct ShipliftService {
         let attesting = PromotionAttesting(
             queue: core.store, carrier: core.statementCarrier, policies: policies, signer: statementSigner, origin: configuration.logOrigin,
             environs: Self.environs)
-        let duties = duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [attestingDuty(attesting), forgetting(remembered, database), publishingDuty(publishing)]
+        let duties =
+            duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [
+                attestingDuty(attesting), identity.duty(logger), forgetting(identity.remembered, database), publishingDuty(publishing),
+            ]
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],

@@ -30,6 +30,8 @@ struct ServiceConfiguration {
     var evidenceSeconds = 300.0
     /// Whether registries are probed without being asked to, when they join and when their profiles are old.
     var probesRegistries = true
+    /// The address at which people open Shiplift, without a path; `nil` switches logging in with a browser off.
+    var publicOrigin: String?
     /// Who reads the metrics without a token.
     var metricsAccess = MetricsAccess.loopback
     var logLevel = Logger.Level.info
@@ -48,7 +50,7 @@ struct ServiceConfiguration {
         [
             "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
             "queue_limit", "evidence_seconds", "probe_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
-            "signing_key",
+            "signing_key", "public_url",
         ] + PolicyGitConfiguration.names + CheckpointConfiguration.names
 
     /// - Parameter flags: settings from the command line, by name.
@@ -87,6 +89,7 @@ struct ServiceConfiguration {
             }
             metricsAccess = access
         }
+        publicOrigin = try value("public_url").map(Self.origin)
         if let level = value("log_level") {
             guard let parsed = Logger.Level(rawValue: level) else {
                 throw ConfigurationError(description: "log_level '\(level)' is none of: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -99,6 +102,16 @@ struct ServiceConfiguration {
         guard !logOrigin.isEmpty, !logOrigin.contains(where: { $0.isWhitespace || $0 == "+" }) else {
             throw ConfigurationError(description: "log_origin must be a name without spaces and '+'")
         }
+    }
+
+    /// `https://HOST[:PORT]`, as browsers spell an origin; http for this machine alone.
+    private static func origin(_ text: String) throws -> String {
+        guard let parts = URLComponents(string: text), let scheme = parts.scheme?.lowercased(), let host = parts.host?.lowercased(), !host.isEmpty, parts.user == nil,
+            parts.path.isEmpty || parts.path == "/", parts.query == nil, parts.fragment == nil,
+            scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "[::1]", "::1"].contains(host))
+        else { throw ConfigurationError(description: "public_url '\(text)' is no https://HOST or https://HOST:PORT") }
+        let port = parts.port.map { $0 == (scheme == "https" ? 443 : 80) ? "" : ":\($0)" } ?? ""
+        return "\(scheme)://\(host)\(port)"
     }
 
     private static func read(_ path: String) throws -> [String: String] {
