@@ -51,7 +51,8 @@ struct KeyRotationTests {
         // Another checkpoint, another time, a bit.
         let another = try signer.sign(Checkpoint(origin: checkpoint.origin, size: 8, root: checkpoint.root))
         #expect(throws: CheckpointError.badSignature(key: "w.example/1")) { _ = try witness.cosignature(in: line, of: another) }
-        var blob = try #require(Data(base64Encoded: String(try #require(line.split(separator: " ").last).dropLast())))
+        let encoded = try #require(line.split(separator: " ").last).dropLast()
+        var blob = try #require(Data(base64Encoded: String(encoded)))
         for place in [4, 11, 12, 75] {
             blob[place] ^= 1
             #expect(throws: CheckpointError.badSignature(key: "w.example/1")) {
