@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-api bench-audit bench-policy check fmt deb clean
+.PHONY: help build demo test bench bench-api bench-audit bench-policy bench-search check fmt deb clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,11 @@ bench: ## Measure against other tools, about half an hour (ARGS=--quick: a minut
 
 bench-policy: ## Measure a policy decision over 1,000 rules; fails above a millisecond (ARGS="RULES ROUNDS")
 	@swift run -c release policy-benchmark $(ARGS)
+
+bench-search: ## Measure searches over a million tags and five million blob locations; fails above 50 ms (ARGS="--rounds N")
+	@Scripts/install-dependencies bench
+	@swift build -c release --product shiplift --static-swift-stdlib
+	@python3 Benchmarks/search.py $(ARGS)
 
 bench-api: ## Measure the API under load with a bare Hummingbird route beside it; fails where a bar is missed (ARGS="--only read")
 	@Scripts/install-dependencies bench

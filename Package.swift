@@ -22,6 +22,9 @@ let certificates: Target.Dependency = .product(name: "X509", package: "swift-cer
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", package: "hummingbird")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 
 let package = Package(
     name: "shiplift",
@@ -39,6 +42,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -60,6 +64,7 @@ let package = Package(
 
         // Pure decisions.
         .target(name: "PolicyEngine", dependencies: ["OCI", yams], swiftSettings: strict),
+        .target(name: "PolicyImport", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
         .target(name: "AuditLog", dependencies: ["OCI", crypto], swiftSettings: strict),
         .target(name: "Trust", dependencies: ["OCI", crypto, cryptoExtras, certificates, asn1], swiftSettings: strict),
         // What two versions of an image differ in.
@@ -94,9 +99,10 @@ let package = Package(
         .executableTarget(
             name: "shiplift",
             dependencies: [
-                "API", "APIModel", "AuditLog", "Comparison", "Exposition", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "Postgres", "PromotionCore", "Registry",
-                "Storage", "Transfer", "Trust", "Worker", hummingbird, logging, metrics, lifecycle, crypto, yams,
-                .product(name: "CoreMetrics", package: "swift-metrics"),
+                "API", "APIModel", "AuditLog", "Comparison", "Exposition", "GitPolicies", "HTTPTransport", "OCI", "PolicyEngine", "PolicyImport", "Postgres", "PromotionCore",
+                "Registry",
+                "Storage", "Transfer", "Trust", "Worker", hummingbird, hummingbirdCore, hummingbirdHTTP2, nioSSL, certificates, asn1, logging, metrics, lifecycle, crypto, yams,
+                .product(name: "CoreMetrics", package: "swift-metrics"), .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -113,6 +119,7 @@ let package = Package(
         .testTarget(name: "RegistryTests", dependencies: ["Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "TransferTests", dependencies: ["Transfer", "Registry", "HTTPTransport", "OCI", "TestSupport", logging], swiftSettings: strict),
         .testTarget(name: "PolicyEngineTests", dependencies: ["PolicyEngine", "OCI", yams], swiftSettings: strict),
+        .testTarget(name: "PolicyImportTests", dependencies: ["PolicyImport", "PolicyEngine"], exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "ComparisonTests", dependencies: ["Comparison", "PolicyEngine", "OCI"], swiftSettings: strict),
         .testTarget(name: "TrustTests", dependencies: ["Trust", "OCI", "TestSupport", crypto], resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "AuditLogTests", dependencies: ["AuditLog", "TestSupport", crypto], exclude: ["entries-v1.txt", "verify_export.py"], swiftSettings: strict),
@@ -132,6 +139,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "HummingbirdTesting", package: "hummingbird"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["TestSupport", "APIModel", "OCI", crypto], exclude: ["checkpoint_receivers.py"], swiftSettings: strict),
+            name: "EndToEndTests", dependencies: ["TestSupport", "APIModel", "OCI", crypto, yams], exclude: ["checkpoint_receivers.py"],
+            swiftSettings: strict),
     ]
 )

@@ -220,7 +220,7 @@ def main():
         os.mkdir(service.policies)
         with open(os.path.join(service.policies, "environments.yaml"), "w", encoding="utf-8") as file:
             file.write(POLICY)
-        settings = {"SHIPLIFT_PROBE_REGISTRIES": "false"}
+        settings = {"SHIPLIFT_PROBE_REGISTRIES": "false", "SHIPLIFT_MIGRATIONS": os.path.join(REPOSITORY, "Migrations")}
         if chosen.owner_url:
             settings |= {"DATABASE_URL": chosen.database_url, "DATABASE_OWNER_URL": chosen.owner_url}
         service.launch(settings)

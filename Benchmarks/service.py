@@ -33,8 +33,8 @@ class Service:
     def start(self, hosts, far_hosts):
         """`hosts` and `far_hosts`: HOST:PORT by the registry's letter, as reached directly and through the slow proxy."""
         write_policies(self.policies, hosts, far_hosts)
-        # A probe's requests would be counted with the promotions'.
-        self.launch({"SHIPLIFT_PROBE_REGISTRIES": "false"})
+        # A probe's and a scan's requests would be counted with the promotions'.
+        self.launch({"SHIPLIFT_PROBE_REGISTRIES": "false", "SHIPLIFT_SCAN_REGISTRIES": "false"})
 
     def launch(self, settings):
         """`settings`: environment variables. The policies are written before."""

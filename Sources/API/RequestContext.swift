@@ -11,16 +11,22 @@ public struct ShipliftRequestContext: RequestContext {
     public var principal: Principal?
     /// Whether the connection comes from this machine.
     let isFromLoopback: Bool
-    /// The other end of the connection; `unknown` where it has no address.
-    let remoteAddress: String
+    /// Who asks: the connection's other end, or whom a trusted proxy names.
+    public internal(set) var client: ClientInformation
+    /// The connection, or the stream of one.
+    let channel: any Channel
+    /// The caller's address; `unknown` where it can't be known.
+    var remoteAddress: String { client.address?.description ?? "unknown" }
 
     public init(source: Source) {
         coreContext = .init(source: source)
         // Foundation's UUID() opens /dev/urandom for each.
         var random = SystemRandomNumberGenerator()
         requestID = PromotionCore.RequestID(UUID.version7(at: Date(), random: &random))
-        isFromLoopback = source.channel.remoteAddress?.isLoopback ?? false
-        remoteAddress = source.channel.remoteAddress?.ipAddress ?? "unknown"
+        let remote = source.channel.remoteAddress
+        isFromLoopback = remote?.isLoopback ?? false
+        client = ClientInformation(address: remote?.ipAddress.flatMap { InternetAddress(parsing: $0) })
+        channel = source.channel
     }
 
     /// Largest body of any route, in bytes.

@@ -28,6 +28,7 @@ public struct APIServices: Sendable {
     /// What must be right before work is sent here: a name and `nil`, or what is wrong.
     public var readiness: @Sendable () async -> [String: String?]
     public var directory: any RegistryDirectory
+    public var inventory: InventoryServices
     public var metrics: MetricsSource
 
     /// Where the metrics come from, and who may read them.
@@ -48,7 +49,8 @@ public struct APIServices: Sendable {
         policyDesk: any PolicyDesk, trail: any AuditTrail, tokens: Tokens, authentication: Authentication, browsers: BrowserAccess? = nil, verdicts: Verdicts,
         evidence: EvidencePosting, eligibility: Eligibility, reviews: Reviews, decisions: any DecisionLog,
         checkpointKeys: [CheckpointVerifier], statementKeys: KeysResource = KeysResource(keys: []),
-        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, metrics: MetricsSource
+        readiness: @escaping @Sendable () async -> [String: String?], directory: any RegistryDirectory, inventory: InventoryServices,
+        metrics: MetricsSource
     ) {
         self.promotions = promotions
         self.store = store
@@ -69,7 +71,21 @@ public struct APIServices: Sendable {
         self.statementKeys = statementKeys
         self.readiness = readiness
         self.directory = directory
+        self.inventory = inventory
         self.metrics = metrics
+    }
+}
+
+/// What is where, complete: scans, questions about it, and the way back.
+public struct InventoryServices: Sendable {
+    public var scanning: InventoryScanning
+    public var queries: any InventoryQueries
+    public var rollbacks: Rollbacks
+
+    public init(scanning: InventoryScanning, queries: any InventoryQueries, rollbacks: Rollbacks) {
+        self.scanning = scanning
+        self.queries = queries
+        self.rollbacks = rollbacks
     }
 }
 
@@ -103,6 +119,9 @@ extension APIServices {
         IdentityRoutes(browsers: browsers).add(to: v1)
         v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }
         RegistryRoutes(directory: directory).add(to: v1)
+        ScanRoutes(scanning: inventory.scanning).add(to: v1)
+        InventoryRoutes(queries: inventory.queries, policies: policies).add(to: v1)
+        RollbackRoutes(rollbacks: inventory.rollbacks, promotions: promotions).add(to: v1)
         return router
     }
 }

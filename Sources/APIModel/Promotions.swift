@@ -288,6 +288,8 @@ public struct PromotionResource: Codable, Sendable, Hashable {
     public var progress: ProgressResource?
     /// What people and pipelines can do about its closed gates.
     public var requests: [GateRequestResource]?
+    /// Set where it is a rollback.
+    public var rollback: RollbackOriginResource?
 
     public init(
         id: String, state: String, version: Int, image: String, from: String, to: String, digest: String, tag: String?, targetTags: [String],

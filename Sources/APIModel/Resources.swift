@@ -45,11 +45,16 @@ public struct ImageResource: Codable, Sendable, Hashable {
     public var image: String
     public var environments: [String]
     public var lastPromotedAt: Date?
+    public var description: String?
+    /// Tags for which it was found, the newest first, at most five.
+    public var matches: [ImageMatchResource]
 
-    public init(image: String, environments: [String], lastPromotedAt: Date?) {
+    public init(image: String, environments: [String], lastPromotedAt: Date?, description: String? = nil, matches: [ImageMatchResource] = []) {
         self.image = image
         self.environments = environments
         self.lastPromotedAt = lastPromotedAt
+        self.description = description
+        self.matches = matches
     }
 }
 

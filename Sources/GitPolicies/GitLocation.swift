@@ -91,8 +91,17 @@ public struct GitAccess: Sendable, Hashable {
     public var knownHostsFile: String?
     /// For https: authorities beside the system's.
     public var caFile: String?
+    /// For https: `https_proxy` and `no_proxy` for git alone, the proxy's password included. They are in no argument.
+    public var proxyVariables: [String: String] = [:]
 
     public init() {}
+}
+
+extension GitAccess: CustomStringConvertible, CustomReflectable {
+    /// Nothing of what it holds.
+    public var description: String { "GitAccess" }
+    /// No children.
+    public var customMirror: Mirror { Mirror(self, children: [], displayStyle: .struct) }
 }
 
 /// Whose signature a commit must carry.

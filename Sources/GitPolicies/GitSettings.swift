@@ -34,6 +34,7 @@ struct GitSettings {
 
     private mutating func addHTTPS(_ location: GitLocation, _ access: GitAccess) throws(GitFailure) {
         if let file = access.caFile { settings.append(("http.sslCAInfo", file)) }
+        variables.merge(access.proxyVariables) { $1 }
         guard let place = access.token else { return }
         let token = try Self.read(place)
         let header = Data("\(access.user):\(token)".utf8).base64EncodedString()

@@ -96,6 +96,8 @@ public struct RegistryDefinition: Sendable, Hashable {
         public let url: String
         /// An environment variable that holds `user:password` for the proxy.
         public let credentialsEnvironment: String?
+        /// Hosts, domains (`.example.org`) and networks that are reached without it.
+        public let noProxy: [String]
     }
 
     /// Unique over all environments.
@@ -127,6 +129,8 @@ public struct EnvironmentDefinition: Sendable, Hashable {
     public let immutableTags: [TextPattern]
     /// Whether Shiplift signs for promotions into it.
     public let attests: Bool
+    public let scan: ScanRules
+    public let drift: DriftResponse
 
     public func isImmutable(_ tag: Tag) -> Bool { immutableTags.contains { $0.matches(tag.description) } }
 }

@@ -30,6 +30,13 @@ public struct OverrideRule: Sendable, Hashable {
     public let source: SourceLocation
 }
 
+/// Gates that do not count where an image goes back to a state that it had in the environment.
+public struct RollbackRule: Sendable, Hashable {
+    /// The names of gates of the same policy, `tag` and `target-tag` among them.
+    public let relax: [String]
+    public let source: SourceLocation
+}
+
 /// Rules for some images on some steps.
 public struct Policy: Sendable {
     public enum Mode: String, Sendable, Hashable, CaseIterable {
@@ -52,6 +59,7 @@ public struct Policy: Sendable {
     /// Of each name, these count where no more specific policy has a default of that name.
     public let defaults: [GateRule]
     public let overrides: OverrideRule?
+    public let rollback: RollbackRule?
     /// What goes with the image; `nil` where the policy leaves it to others.
     public let referrers: ReferrerChoice?
     /// `source` as decisions show it, made once.

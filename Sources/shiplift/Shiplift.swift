@@ -1,6 +1,7 @@
 import APIModel
 import ArgumentParser
 import Foundation
+import HTTPTransport
 
 /// The command: the service, and everything that a pipeline or a person asks of it.
 @main
@@ -22,9 +23,10 @@ struct Shiplift: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
-            EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Images.self, Tags.self, Where.self,
-            Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, TokenCommand.self,
+            Serve.self, Migrate.self, Promote.self, Status.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self, ListVerdicts.self,
+            EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Search.self, Images.self, Tags.self, Where.self, ListState.self, History.self, Difference.self,
+            DriftCommand.self, RollbackCommand.self,
+            Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, ImportCommand.self, TokenCommand.self, CompletionCommand.self,
             LoginCommand.self, LogoutCommand.self, WhoamiCommand.self,
         ])
 
@@ -98,13 +100,28 @@ struct ConnectionOptions: ParsableArguments {
     @Option(help: "A file that holds the token; else SHIPLIFT_TOKEN or SHIPLIFT_TOKEN_FILE.")
     var tokenFile: String?
 
+    @Option(help: "A file with authorities that the service's certificate may be of, beside the system's (SHIPLIFT_CA_FILE).")
+    var caFile: String?
+
+    @Option(help: "A certificate to show to the service (SHIPLIFT_CLIENT_CERTIFICATE), in PEM.")
+    var clientCertificate: String?
+
+    @Option(help: "The key to it (SHIPLIFT_CLIENT_KEY), in PEM.")
+    var clientKey: String?
+
     func client() throws -> APIClient {
         var environment = ProcessInfo.processInfo.environment
         if let tokenFile {
             environment["SHIPLIFT_TOKEN"] = nil
             environment["SHIPLIFT_TOKEN_FILE"] = tokenFile
         }
-        return try APIClient(url: url, token: nil, environment: environment)
+        let tls = TLSSettings(
+            caFile: caFile ?? environment["SHIPLIFT_CA_FILE"], clientCertificateFile: clientCertificate ?? environment["SHIPLIFT_CLIENT_CERTIFICATE"],
+            clientKeyFile: clientKey ?? environment["SHIPLIFT_CLIENT_KEY"])
+        guard (tls.clientCertificateFile == nil) == (tls.clientKeyFile == nil) else {
+            throw ClientError.notConfigured("a client certificate needs its key, and a key its certificate")
+        }
+        return try APIClient(url: url, tls: tls, token: nil, environment: environment)
     }
 }
 

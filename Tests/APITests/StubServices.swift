@@ -7,7 +7,7 @@ import PromotionCore
 
 /// Ports that are never reached: what gets this far in these tests is a mistake of the routes.
 struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTrail, ImageRegistries, ImageTransfer, FactStore, PolicySource, PolicyDesk,
-    StatementStore, DecisionLog, RegistryDirectory, SessionStore, IssuerDocuments, ImageInspection
+    StatementStore, DecisionLog, RegistryDirectory, SessionStore, IssuerDocuments, ImageInspection, InventoryStore, InventoryQueries, EarlierStates, RegistrySurvey
 {
     /// The one token that is known.
     var known: (sha256: [UInt8], record: TokenRecord)?
@@ -56,7 +56,7 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     ) async throws(StoreError) -> Page<TagPeriod> { Page(items: [], next: nil) }
     func artifact(_ digest: Digest) async throws(StoreError) -> ArtifactSummary? { nil }
     func observe(
-        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String
+        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String, age: Duration
     ) async throws(StoreError) {}
     func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError) {}
     func lastPolicy() async throws(StoreError) -> [PolicyFile]? { nil }
@@ -188,6 +188,9 @@ enum StubServices {
                 promotions: promotions, registries: stub, inspection: stub, catalog: stub, policies: stub, memory: stub, statements: stub, environs: environs),
             decisions: stub, checkpointKeys: [],
             readiness: { ["database": "down"] }, directory: stub,
+            inventory: InventoryServices(
+                scanning: InventoryScanning(store: stub, survey: stub, policies: stub, environs: environs), queries: stub,
+                rollbacks: Rollbacks(states: stub, store: stub, queue: stub, registries: stub, memory: stub, policies: stub, environs: environs)),
             metrics: .init(access: metrics, contentType: "text/plain; version=0.0.4; charset=utf-8") { "up 1\n" })
     }
 }

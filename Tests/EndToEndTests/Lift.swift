@@ -68,16 +68,21 @@ final class Lift: Sendable {
     ///
     /// - Parameter more: settings beside the lift's; an empty one takes one of the lift's away.
     func start(with more: [String: String] = [:]) async throws -> ShipliftProcess {
+        let process = try await launch(with: more)
+        try await process.ready(port: port)
+        return process
+    }
+
+    /// Starts the service and does not wait for it.
+    func launch(with more: [String: String] = [:]) async throws -> ShipliftProcess {
         var environment = [
             "DATABASE_URL": databaseURL, "SHIPLIFT_DATA": folder.path("data"), "SHIPLIFT_POLICIES": folder.path("policies"),
             "SHIPLIFT_MIGRATIONS": Self.repositoryFolder + "/Migrations", "SHIPLIFT_LISTEN": "127.0.0.1:\(port)", "SHIPLIFT_LEASE_SECONDS": "3",
-            "SHIPLIFT_MAXIMUM_ATTEMPTS": "2", "SHIPLIFT_PROBE_REGISTRIES": "false",
+            "SHIPLIFT_MAXIMUM_ATTEMPTS": "2", "SHIPLIFT_PROBE_REGISTRIES": "false", "SHIPLIFT_SCAN_REGISTRIES": "false",
         ]
         environment.merge(settings) { $1 }
         environment.merge(more) { $1 }
-        let process = try await ShipliftProcess.start(["serve"], environment: environment)
-        try await process.ready(port: port)
-        return process
+        return try await ShipliftProcess.start(["serve"], environment: environment)
     }
 
     /// Runs the command against the service.

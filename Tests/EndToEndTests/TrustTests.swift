@@ -128,7 +128,8 @@ import Testing
         let image = try await image(lift, "1.0.0", seed: 1)
         let elsewhere = try hand.bundle("https://sigstore.dev/cosign/sign/v1", "{}", about: try ImageFixture.index(labels: Lift.labels, seed: 99).root)
         let stolen = try ImageFixture.artifact(
-            type: "application/vnd.dev.sigstore.bundle.v0.3+json", about: image.root, content: elsewhere.blobs.prefix(1).map { ("application/vnd.dev.sigstore.bundle.v0.3+json", $0) })
+            type: "application/vnd.dev.sigstore.bundle.v0.3+json", about: image.root,
+            content: elsewhere.blobs.prefix(1).map { ("application/vnd.dev.sigstore.bundle.v0.3+json", $0) })
         try await lift.shared.attach([stolen], to: image.root, in: "dev/shop/api")
         let forged = try await lift.promote("shop/api:1.0.0", from: "dev", to: "test")
         #expect(forged.state == "denied" && reasons(forged).contains("does not verify and is not counted: it was signed for"), "\(reasons(forged))")

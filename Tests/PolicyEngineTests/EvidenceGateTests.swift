@@ -88,7 +88,8 @@ struct EvidenceGateTests {
             "signed by build; a signature that says to be of build does not verify and is not counted: the key's time is over"),
         GateExample(
             "signatures: { by: [build], missing: wait }", "signatures: [{ signer: build, failure: forged }, { signer: build, failure: other }]", .wait,
-            "no signature is known for sha256:03473f89a784…; a signature that says to be of build does not verify and is not counted: forged, nor do 1 more; 1 of build must sign it"),
+            "no signature is known for sha256:03473f89a784…; a signature that says to be of build does not verify and is not counted: forged, nor do 1 more; 1 of build must sign it"
+        ),
         GateExample(
             "signatures: { by: [build, second], count: 2 }", "signatures: [second, { signer: build, failure: forged }]", .deny,
             "signed by second alone; a signature that says to be of build does not verify and is not counted: forged; 2 of build, second must sign it"),
@@ -161,7 +162,8 @@ struct EvidenceGateTests {
             "no provenance is known for sha256:03473f89a784…; a provenance that says to be of build does not verify and is not counted: wrong key; attach one signed by build"),
         GateExample(
             origin, "provenance: [{ \(built) }, { signer: build, failure: wrong key }]", .allow,
-            "built by https://ci.example.test/builder from git+https://git.example.test/shop/api; a provenance that says to be of build does not verify and is not counted: wrong key"),
+            "built by https://ci.example.test/builder from git+https://git.example.test/shop/api; a provenance that says to be of build does not verify and is not counted: wrong key"
+        ),
         GateExample(
             bound, "\(requester("workflow_ref: shop/api/build.yml@main")), provenance: [{ signer: build, workflow: shop/api/build.yml@main }]",
             .allow, "built by builder"),

@@ -60,6 +60,7 @@ struct SchemaTests {
             SchemaPlace("environments", "", "environments: [{ name: a, registries: [{ url: \"https://a\" }] }]\n@"),
             SchemaPlace("environments", "$defs/environment", "environments: [{ @ }]"),
             SchemaPlace("environments", "$defs/environment/tags", "environments: [{ name: a, registries: [{ url: \"https://a\" }], tags: { @ } }]"),
+            SchemaPlace("environments", "$defs/environment/scan", "environments: [{ name: a, registries: [{ url: \"https://a\" }], scan: { @ } }]"),
             SchemaPlace("environments", "$defs/registry", "environments: [{ name: a, registries: [{ @ }] }]"),
             SchemaPlace("environments", "$defs/member", "groups: { g: { @ } }"), SchemaPlace("environments", "$defs/signer", "trust: { s: { @ } }"),
             SchemaPlace("environments", "$defs/signer/keyless", "trust: { s: { keyless: { @ } } }"),
@@ -71,6 +72,7 @@ struct SchemaTests {
             SchemaPlace("environments", "$defs/registry/\(key)", "environments: [{ name: a, registries: [{ url: \"https://a\", \(key): { @ } }] }]")
         } + [
             SchemaPlace("policy", "", "@"), SchemaPlace("policy", "tags", "tags: { @ }"), SchemaPlace("policy", "override", "override: { @ }"),
+            SchemaPlace("policy", "rollback", "rollback: { @ }"),
             SchemaPlace("policy", "$defs/gate", "gates: [{ @ }]"), SchemaPlace("policy", "$defs/gate", "defaults: [{ not: { @ } }]"),
             SchemaPlace("policy", "$defs/window", "gates: [{ freeze: { timezone: UTC, deny: [{ @ }] } }]"),
             SchemaPlace("policy", "$defs/gate/provenance/requester", "gates: [{ provenance: { by: [build], requester: { @ } } }]"),

@@ -94,10 +94,12 @@ import Testing
         let refusal = PolicyRefusal(revision: "bad", commit: nil, at: Date(), mistakes: [])
         #expect(try await records.refuse(refusal, audit: try fixture.entry("policy.refused")))
         #expect(try await !records.refuse(refusal, audit: try fixture.entry("policy.refused")))
-        let other = try PolicySet(files: fixture.policies.files + [PolicyFile(path: "more.yaml", text: "version: 1\nkind: Policy\nname: more\nmatch: { images: ['**'] }\n")], commit: nil)
+        let other = try PolicySet(
+            files: fixture.policies.files + [PolicyFile(path: "more.yaml", text: "version: 1\nkind: Policy\nname: more\nmatch: { images: ['**'] }\n")], commit: nil)
         _ = try await records.adopt(other, commit: nil, audit: try fixture.entry("policy.loaded"))
         _ = try await records.adopt(other, commit: nil, audit: try fixture.entry("policy.loaded"))
-        let events = try await fixture.pool.query("SELECT type, payload->>'action' AS action FROM outbox WHERE promotion_id IS NULL AND at > now() - interval '1 minute' ORDER BY type, at")
+        let events = try await fixture.pool.query(
+            "SELECT type, payload->>'action' AS action FROM outbox WHERE promotion_id IS NULL AND at > now() - interval '1 minute' ORDER BY type, at")
         let types = try events.map { row in try row.decode("type", as: String.self) }
         #expect(types.filter { $0 == "policy.refused" }.count == 1 && types.contains("policy.loaded"))
         #expect(try events.allSatisfy { row in try row.decode("action", as: String.self).hasPrefix("policy.") })

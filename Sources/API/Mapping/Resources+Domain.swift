@@ -64,6 +64,7 @@ extension PromotionResource {
             progress: promotion.progress.map {
                 ProgressResource(blobsDone: $0.blobsDone, blobsTotal: $0.blobsTotal, bytesDone: $0.bytesDone, bytesTotal: $0.bytesTotal)
             })
+        rollback = promotion.rollback.map { RollbackOriginResource(step: $0.step.description, state: $0.state, restores: $0.restores) }
     }
 }
 

@@ -5,26 +5,16 @@ import OCI
 import PolicyEngine
 import PromotionCore
 
-/// What is where: images, tags with their history, artifacts, environments.
+/// What is where: tags with their history, artifacts, environments.
 struct CatalogRoutes: Sendable {
     let catalog: any Catalog
     let registries: any ImageRegistries
     let policies: any PolicySource
 
     func add(to group: RouterGroup<ShipliftRequestContext>) {
-        group.get("images", use: images)
         group.get("tags", use: tags)
         group.get("artifacts", use: artifact)
         group.get("environments", use: environments)
-    }
-
-    @Sendable private func images(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        let page = try await catalog.images(
-            matching: RequestParsing.query(request, "q"), cursor: RequestParsing.query(request, "cursor"), limit: try RequestParsing.limit(request))
-        let items = page.items.map {
-            ImageResource(image: $0.image.description, environments: $0.environments.map(\.description), lastPromotedAt: $0.lastPromotedAt)
-        }
-        return try .json(PageResource(items: items, next: page.next))
     }
 
     /// `refresh=true` asks the registries first; otherwise the answer is what was last seen.

@@ -22,7 +22,7 @@ struct PolicyEvaluation {
         let orders = verdict.outcome == .allow ? [] : orders(rule)
         let needed = policy.overrides?.count ?? 1
         let isOverridden = !orders.isEmpty && orders.count >= needed
-        var final = verdict
+        var final = relaxed(rule.name, verdict)
         if isOverridden {
             let names = orders.map { "\($0.by.label): \($0.reason.excerpt)" }.joined(separator: ", and by ")
             final = .allow("overridden by \(names); without it \(verdict.outcome.rawValue): \(verdict.reason)", evidence: verdict.evidence)
@@ -38,6 +38,13 @@ struct PolicyEvaluation {
         GateResult(gate: gate, policy: policy.name, outcome: outcome, reason: reason, source: policy.place, isWarning: policy.mode == .warn)
     }
 
+    /// What becomes of a gate that is not open where the policy lets rollbacks pass it.
+    private func relaxed(_ gate: String, _ verdict: Verdict) -> Verdict {
+        guard verdict.outcome != .allow, context.facts.rollback != nil, let rule = policy.rollback, rule.relax.contains(gate) else { return verdict }
+        return .allow(
+            "relaxed for a rollback (\(rule.source)); without it \(verdict.outcome.rawValue): \(verdict.reason)", evidence: verdict.evidence)
+    }
+
     /// The orders that count for a gate, one of each person.
     private func orders(_ rule: GateRule) -> [OverrideFact] {
         guard let overrides = policy.overrides, overrides.gates.contains(rule.name) else { return [] }
@@ -48,6 +55,9 @@ struct PolicyEvaluation {
     }
 
     private func tag(_ rules: TagRules) -> GateResult {
+        if context.facts.rollback != nil {
+            return result("tag", .allow, "a rollback: \(tags.map(\.description).joined(separator: ", ")) named it in \(context.facts.to) before")
+        }
         let verdict = rules.judge(context)
         return result("tag", verdict.outcome, verdict.reason)
     }
@@ -55,10 +65,12 @@ struct PolicyEvaluation {
     /// Whether this policy allows the tags that were asked for, and lets those that will be written move where they must.
     private func targetTag(_ rules: TagRules) -> GateResult {
         let facts = context.facts
-        if let reason = refusalOfRequestedTags(rules) { return result("target-tag", .deny, reason) }
+        // A rollback's tags have been there.
+        if facts.rollback == nil, let reason = refusalOfRequestedTags(rules) { return result("target-tag", .deny, reason) }
         let moved = facts.targetTags.first { tags.contains($0.tag) && $0.digest != facts.digest }
         if rules.existing == .sameDigest, let moved {
-            return result("target-tag", .deny, "tag \(moved.tag) in \(facts.to) names \(moved.digest); this policy lets no tag move")
+            let verdict = relaxed("target-tag", .deny("tag \(moved.tag) in \(facts.to) names \(moved.digest); this policy lets no tag move"))
+            return result("target-tag", verdict.outcome, verdict.reason)
         }
         return result("target-tag", .allow, "\(tags.map(\.description).joined(separator: ", ")) may be written")
     }

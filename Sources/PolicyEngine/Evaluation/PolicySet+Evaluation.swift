@@ -49,17 +49,19 @@ extension PolicySet {
             return result(.deny, "no target tag can be made of \(facts.tag?.description ?? "a digest"); name one in targetTags")
         }
         let moved = facts.targetTags.first { tags.contains($0.tag) && $0.digest != facts.digest && target.isImmutable($0.tag) }
-        if let moved {
+        // What others did to an immutable tag may be undone.
+        if let moved, facts.rollback?.restores != true {
             return result(.deny, "tag \(moved.tag) is immutable in \(target.name) and names \(moved.digest); promote under a new tag")
         }
         return result(.allow, "will write \(tags.map(\.description).joined(separator: ", "))")
     }
 
     private func present(_ facts: PromotionFacts, _ policy: Policy) -> GateResult {
-        GateResult(
+        let source = facts.rollback?.source ?? facts.from
+        return GateResult(
             gate: "source", policy: policy.name, outcome: facts.presentInSource ? .allow : .deny,
             reason: facts.presentInSource
-                ? "\(facts.digest.label) is in \(facts.from)" : "\(facts.digest) is not in \(facts.from); push it there first",
+                ? "\(facts.digest.label) is in \(source)" : "\(facts.digest) is not in \(source); push it there first",
             source: policy.place)
     }
 

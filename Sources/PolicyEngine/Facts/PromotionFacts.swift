@@ -28,6 +28,22 @@ public struct CurrentTag: Sendable, Hashable, Codable {
     }
 }
 
+/// What a decision knows of a rollback: the image had this digest under these tags in the environment.
+public struct RollbackFact: Sendable, Hashable, Codable {
+    /// Where the digest is now: the environment itself, or one that it is brought back from.
+    public let source: EnvironmentName
+    /// The time whose state it goes back to; `nil` where it was asked for by digest.
+    public let state: Date?
+    /// Whether it puts back what Shiplift itself had written last, and others have moved.
+    public let restores: Bool
+
+    public init(source: EnvironmentName, state: Date?, restores: Bool) {
+        self.source = source
+        self.state = state
+        self.restores = restores
+    }
+}
+
 /// Everything that a decision may look at. Read by digest, once, and stored with the decision.
 ///
 /// What is optional may not have been collected, and a decision that was stored before it existed has none of it. A gate that needs it does
@@ -75,6 +91,8 @@ public struct PromotionFacts: Sendable, Hashable, Codable {
     public var checks: [CheckFact]?
     /// Somebody's order to let it pass in spite of some gates.
     public var override: OverrideFact?
+    /// Set where the image goes back to a state that it had; `from` is then the step by whose rules that is decided.
+    public var rollback: RollbackFact?
     /// Everybody's, the oldest first; decisions that were stored before there could be several have only the one.
     public var overrides: [OverrideFact]?
     /// `NAME <ADDRESS>` of the commit that the policy comes from, as the commit says; `nil` where it comes from none.

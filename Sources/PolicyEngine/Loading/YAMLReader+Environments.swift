@@ -55,7 +55,7 @@ extension YAMLReader {
     }
 
     private mutating func environment(_ node: Node, position: Int) -> EnvironmentDefinition? {
-        guard let members = members(node, of: "an environment", allowed: ["name", "registries", "tags", "attest"]) else { return nil }
+        guard let members = members(node, of: "an environment", allowed: ["name", "registries", "tags", "attest", "scan", "drift"]) else { return nil }
         guard let nameNode = members["name"], let text = string(nameNode, "name") else {
             if members["name"] == nil { report(node, "an environment has no name", "add 'name: staging'") }
             return nil
@@ -75,7 +75,8 @@ extension YAMLReader {
         }
         return EnvironmentDefinition(
             name: name, source: SourceLocation(file: file, line: nameNode.mark?.line ?? 1), position: position, registries: registries,
-            immutableTags: immutableTags(members["tags"]), attests: members["attest"].flatMap { bool($0, "attest") } ?? false)
+            immutableTags: immutableTags(members["tags"]), attests: members["attest"].flatMap { bool($0, "attest") } ?? false,
+            scan: scanRules(members["scan"]), drift: members["drift"].flatMap { choice($0, "drift", DriftResponse.self) } ?? .report)
     }
 
     private mutating func immutableTags(_ node: Node?) -> [TextPattern] {
@@ -157,7 +158,7 @@ extension YAMLReader {
     }
 
     private mutating func proxy(_ node: Node) -> RegistryDefinition.Proxy? {
-        guard let members = members(node, of: "proxy", allowed: ["url", "credentialsEnv"]) else { return nil }
+        guard let members = members(node, of: "proxy", allowed: ["url", "credentialsEnv", "noProxy"]) else { return nil }
         guard let urlNode = members["url"], let url = string(urlNode, "url") else {
             if members["url"] == nil { report(node, "the proxy has no url", "add 'url: http://proxy.example.com:3128'") }
             return nil
@@ -168,7 +169,12 @@ extension YAMLReader {
             report(urlNode, "'\(url)' is no proxy URL", "write http://, https://, socks5:// or socks5h:// with host and port, without user")
             return nil
         }
-        return RegistryDefinition.Proxy(url: url, credentialsEnvironment: members["credentialsEnv"].flatMap { string($0, "credentialsEnv") })
+        let direct = members["noProxy"].map { node in list(node, "noProxy").compactMap { string($0, "noProxy") } } ?? []
+        for name in direct where name.contains(",") || name.contains(where: \.isWhitespace) {
+            report(node, "noProxy: '\(name)' is no host", "write a list of hosts, domains such as .example.org, and networks such as 10.0.0.0/8")
+        }
+        return RegistryDefinition.Proxy(
+            url: url, credentialsEnvironment: members["credentialsEnv"].flatMap { string($0, "credentialsEnv") }, noProxy: direct)
     }
 
     mutating func hosts(_ node: Node?) -> [String] {

@@ -3,7 +3,7 @@ import Yams
 
 extension YAMLReader {
     private static let policyKeys = [
-        "version", "kind", "name", "description", "mode", "match", "tags", "platforms", "labels", "gates", "defaults", "override", "referrers",
+        "version", "kind", "name", "description", "mode", "match", "tags", "platforms", "labels", "gates", "defaults", "override", "rollback", "referrers",
     ]
 
     /// Reads a document of kind Policy.
@@ -25,7 +25,8 @@ extension YAMLReader {
         return Policy(
             name: name, source: source, mode: members["mode"].flatMap { choice($0, "mode", Policy.Mode.self) } ?? .enforce, images: match.included,
             excludedImages: match.excluded, from: match.from, to: match.to, tags: policyTags(members["tags"]), gates: gates, defaults: defaults,
-            overrides: overrides(members["override"], gates + defaults), referrers: referrers(members["referrers"]), place: source.description)
+            overrides: overrides(members["override"], gates + defaults), rollback: rollback(members["rollback"], gates + defaults), referrers: referrers(members["referrers"]),
+            place: source.description)
     }
 
     /// `platforms:` and `labels:` beside the gates are gates too.
@@ -124,15 +125,27 @@ extension YAMLReader {
         return rules
     }
 
+    private mutating func rollback(_ node: Node?, _ rules: [GateRule]) -> RollbackRule? {
+        guard let node, let members = members(node, of: "rollback", allowed: ["relax"]) else { return nil }
+        guard let gatesNode = required(members["relax"], "relax", in: node, "name the gates that do not count for a rollback: 'relax: [soak]'") else { return nil }
+        return RollbackRule(relax: gateNames(gatesNode, "relax", known: rules.map(\.name) + ["target-tag"]), source: SourceLocation(file: file, line: node.mark?.line ?? 1))
+    }
+
     private mutating func overrides(_ node: Node?, _ rules: [GateRule]) -> OverrideRule? {
         guard let node, let members = members(node, of: "override", allowed: ["by", "gates", "count"]) else { return nil }
         guard let byNode = required(members["by"], "by", in: node, "name the groups that may: 'by: [incident-commanders]'"),
             let gatesNode = required(members["gates"], "gates", in: node, "name the gates that it opens: 'gates: [freeze, soak]'")
         else { return nil }
-        let known = rules.map(\.name)
+        let gates = gateNames(gatesNode, "gates", known: rules.map(\.name))
+        return OverrideRule(
+            by: people(byNode, "by"), gates: gates, count: members["count"].flatMap { integer($0, "count", in: 1...5) } ?? 1, source: SourceLocation(file: file, line: node.mark?.line ?? 1))
+    }
+
+    /// Names of gates that the policy has.
+    private mutating func gateNames(_ node: Node, _ what: String, known: [String]) -> [String] {
         var gates: [String] = []
-        for item in list(gatesNode, "gates") {
-            guard let name = string(item, "gates") else { continue }
+        for item in list(node, what) {
+            guard let name = string(item, what) else { continue }
             guard known.contains(name) else {
                 let nearest = Spelling.nearest(to: name, in: known)
                 report(
@@ -142,7 +155,6 @@ extension YAMLReader {
             }
             gates.append(name)
         }
-        return OverrideRule(
-            by: people(byNode, "by"), gates: gates, count: members["count"].flatMap { integer($0, "count", in: 1...5) } ?? 1, source: SourceLocation(file: file, line: node.mark?.line ?? 1))
+        return gates
     }
 }

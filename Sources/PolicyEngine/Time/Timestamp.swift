@@ -1,9 +1,9 @@
-import Foundation
+public import Foundation
 
 /// Reads and writes RFC 3339 times.
-enum Timestamp {
+public enum Timestamp {
     /// Parses `2026-11-25T13:10:42.5Z` or with an offset; `nil` for anything else. Fractions may have any length.
-    static func date(_ text: String) -> Date? {
+    public static func date(_ text: String) -> Date? {
         let bytes = Array(text.utf8.prefix(64))
         guard bytes.count >= 20, let day = CivilDate(parsing: text.prefix(10)), [UInt8(ascii: "T"), UInt8(ascii: "t")].contains(bytes[10]),
             let seconds = timeOfDay(bytes[11..<19])

@@ -174,3 +174,13 @@ public struct TokenRecord: Sendable, Hashable {
         Principal(subject: .token(id), name: name, grant: grant, issuer: Self.issuer, claims: groups.isEmpty ? [:] : ["groups": groups], owner: owner, expiresAt: expiresAt)
     }
 }
+
+extension Principal {
+    /// Whether this caller may have an environment's registries looked at.
+    public func mayScan(_ environment: EnvironmentName) -> Bool {
+        grant.permissions.contains { permission in
+            permission.verbs.contains(.administer)
+                || permission.verbs.contains(.promote) && (permission.environments.isEmpty || permission.environments.contains(environment))
+        }
+    }
+}

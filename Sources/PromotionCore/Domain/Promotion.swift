@@ -26,6 +26,22 @@ public struct PromotionRequest: Sendable, Hashable {
     }
 }
 
+/// What makes a promotion a rollback: it brings an image back to a state that it had in the environment.
+public struct Rollback: Sendable, Hashable, Codable {
+    /// The environment from which what is brought back once came: that step's rules decide.
+    public let step: EnvironmentName
+    /// The time whose state it is; `nil` where it was asked for by digest.
+    public let state: Date?
+    /// Whether it puts back what Shiplift itself had written last, and others have moved.
+    public let restores: Bool
+
+    public init(step: EnvironmentName, state: Date?, restores: Bool = false) {
+        self.step = step
+        self.state = state
+        self.restores = restores
+    }
+}
+
 /// The request to make artifact `digest` of an image present in an environment, coming from another one.
 public struct Promotion: Sendable, Hashable {
     public let id: PromotionID
@@ -43,6 +59,8 @@ public struct Promotion: Sendable, Hashable {
     public let createdAt: Date
     /// The requester with the claims that they had then; `nil` where it was not recorded.
     public let requestedAs: Identity?
+    /// Set where it is a rollback: `from` is then the environment itself, or another one that still has the artifact.
+    public let rollback: Rollback?
 
     public var state: PromotionState
     /// Counts the state's changes; the `ETag`.
@@ -65,7 +83,7 @@ public struct Promotion: Sendable, Hashable {
         reason: String?, requestedBy: SubjectID, requestID: RequestID?, createdAt: Date, state: PromotionState = .requested, version: Int = 0,
         updatedAt: Date? = nil, finishedAt: Date? = nil, policyVersion: String? = nil, decision: Decision? = nil, report: CopyReport? = nil,
         tagMoves: [TagMove] = [], failure: PromotionFailure? = nil, attempts: Int = 0, progress: CopyProgress? = nil, cancelRequested: Bool = false,
-        requestedAs: Identity? = nil
+        requestedAs: Identity? = nil, rollback: Rollback? = nil
     ) {
         self.id = id
         self.image = image
@@ -91,7 +109,11 @@ public struct Promotion: Sendable, Hashable {
         self.progress = progress
         self.cancelRequested = cancelRequested
         self.requestedAs = requestedAs
+        self.rollback = rollback
     }
+
+    /// The environment by whose step into `to` policy decides.
+    public var step: EnvironmentName { rollback?.step ?? from }
 }
 
 /// One change of a promotion's state with everything that is recorded in the same transaction.

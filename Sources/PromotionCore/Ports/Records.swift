@@ -98,13 +98,25 @@ public protocol Catalog: Sendable {
     func tags(image: ImageName, environment: EnvironmentName?, tag: Tag?, history: Bool, cursor: String?, limit: Int)
         async throws(StoreError) -> Page<TagPeriod>
     func artifact(_ digest: Digest) async throws(StoreError) -> ArtifactSummary?
-    /// Writes down what a tag was seen to name (`nil`: it does not exist). Equal sightings only move the time.
-    func observe(tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String)
-        async throws(StoreError)
+    /// Writes down what a tag was seen to name (`nil`: it does not exist). Equal sightings change nothing.
+    ///
+    /// - Parameter age: how long ago the look began: what was written since, by a promotion or another look, is not touched.
+    func observe(
+        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String, age: Duration
+    ) async throws(StoreError)
     /// Makes environments, registries and repositories of a policy set known to the database.
     func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError)
     /// The files of the version that was put in force last; `nil` where none ever was.
     func lastPolicy() async throws(StoreError) -> [PolicyFile]?
+}
+
+extension Catalog {
+    /// A look that has just been.
+    public func observe(
+        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String
+    ) async throws(StoreError) {
+        try await observe(tag: tag, target: target, image: image, environment: environment, digest: digest, seenBy: seenBy, age: .zero)
+    }
 }
 
 /// How an entry is named: by its id, or by its place in the log.

@@ -77,6 +77,9 @@ public protocol ImageRegistries: Sendable {
     func resolve(_ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally)
         async throws(PromotionFailure) -> ResolvedArtifact?
 
+    /// Whether a registry of the environment has the artifact, by its own word: what was seen a moment ago does not count.
+    func holds(_ digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> Bool
+
     /// Reads the tree of an artifact (from kept manifests where they are known) and what policy asks of it, no more than that.
     func facts(of digest: Digest, image: ImageName, in environment: EnvironmentDefinition, needs: FactNeeds, tally: RequestTally)
         async throws(PromotionFailure) -> ArtifactFacts
@@ -98,6 +101,12 @@ public protocol ImageRegistries: Sendable {
 
     /// The tags of an image in an environment, bounded by `limit`, each looked up and recorded in the tag's history.
     func refreshTags(_ image: ImageName, in environment: EnvironmentDefinition, limit: Int) async throws(PromotionFailure) -> Int
+}
+
+extension ImageRegistries {
+    public func holds(_ digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> Bool {
+        try await resolve(image, .digest(digest), in: environment, tally: RequestTally()) != nil
+    }
 }
 
 /// The copy engine as the promotion sees it. Every method may run twice without harm.

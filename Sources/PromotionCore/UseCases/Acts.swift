@@ -21,6 +21,12 @@ struct Acts {
         if !promotion.requestedTags.isEmpty {
             details["requestedTags"] = .array(promotion.requestedTags.map { .string($0.description) })
         }
+        if let rollback = promotion.rollback {
+            details["rollback"] = .object([
+                "step": .string(rollback.step.description), "restores": .bool(rollback.restores),
+                "state": .string(rollback.state.map { $0.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)) } ?? "as named"),
+            ])
+        }
         return try entry(
             "promotion.requested", promotion, by: principal.subject, principal.authentication, outcome: .success, requestID: promotion.requestID,
             reason: promotion.reason, before: nil, after: .requested, details: details)

@@ -15,6 +15,11 @@ public struct EvaluationSubject: Sendable, Hashable {
     public let requestedAs: Identity?
     /// `nil` where there is none yet: nobody can have said anything to it.
     public let promotion: PromotionID?
+    /// Set where it is a rollback.
+    public var rollback: Rollback?
+
+    /// The environment by whose step into `to` policy decides.
+    var step: EnvironmentName { rollback?.step ?? from }
 }
 
 /// A decision and the facts it was made on.
@@ -51,9 +56,9 @@ public struct Evaluation: Sendable {
             throw PromotionFailure(
                 .imageNotFound, "\(subject.image)@\(subject.digest) is no longer in \(subject.from)", reference: subject.digest.description)
         }
-        let needs = policies.needs(for: subject.image, from: subject.from, to: subject.to)
+        let needs = policies.needs(for: subject.image, from: subject.step, to: subject.to)
         let tags = policies.targetTags(
-            of: subject.image, from: subject.from, to: subject.to, tag: subject.sourceTag, requested: subject.requestedTags)
+            of: subject.image, from: subject.step, to: subject.to, tag: subject.sourceTag, requested: subject.requestedTags)
         async let current = current(tags, of: subject.image, in: to, tally)
         let artifact = try await registries.facts(of: subject.digest, image: subject.image, in: from, needs: needs, tally: tally)
         var complete = facts(subject, artifact, targetTags: try await current.get())
@@ -139,11 +144,13 @@ public struct Evaluation: Sendable {
     }
 
     private func facts(_ subject: EvaluationSubject, _ artifact: ArtifactFacts, targetTags: [CurrentTag]) -> PromotionFacts {
-        PromotionFacts(
-            image: subject.image, from: subject.from, to: subject.to, digest: subject.digest, tag: subject.sourceTag,
+        var facts = PromotionFacts(
+            image: subject.image, from: subject.step, to: subject.to, digest: subject.digest, tag: subject.sourceTag,
             requestedTargetTags: subject.requestedTags, requester: subject.requestedBy.description, mediaType: artifact.mediaType,
             artifactType: artifact.artifactType, platforms: artifact.platforms, annotations: artifact.annotations,
             sizeBytes: artifact.sizeBytes, created: artifact.created, presentInSource: true, targetTags: targetTags)
+        facts.rollback = subject.rollback.map { RollbackFact(source: subject.from, state: $0.state, restores: $0.restores) }
+        return facts
     }
 
     /// In an environment is what all its registries have.

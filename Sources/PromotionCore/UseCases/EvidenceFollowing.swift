@@ -30,7 +30,7 @@ public struct EvidenceFollowing: Sendable {
         var failures: [PromotionFailure] = []
         for promotion in try await queue.dueForEvidence(pause: pause, limit: Self.batch) {
             try Task.checkCancellation()
-            let choice = policySet.referrers(for: promotion.image, from: promotion.from, to: promotion.to)
+            let choice = policySet.referrers(for: promotion.image, from: promotion.step, to: promotion.to)
             guard choice != .none, let from = policySet.environment(named: promotion.from), let to = policySet.environment(named: promotion.to) else { continue }
             let order = TransferOrder(
                 promotion: promotion.id, image: promotion.image, digest: promotion.digest, from: from, to: to, tags: [], referrers: choice)

@@ -149,7 +149,7 @@ public struct PromotionRun: Sendable {
         return TransferOrder(
             promotion: promotion.id, image: promotion.image, digest: promotion.digest, from: from, to: to,
             tags: promotion.decision?.targetTags ?? promotion.requestedTags,
-            referrers: policySet.referrers(for: promotion.image, from: promotion.from, to: promotion.to))
+            referrers: policySet.referrers(for: promotion.image, from: promotion.step, to: promotion.to))
     }
 
     private func move(
@@ -266,6 +266,7 @@ extension EvaluationSubject {
     init(_ promotion: Promotion) {
         self.init(
             image: promotion.image, from: promotion.from, to: promotion.to, digest: promotion.digest, sourceTag: promotion.sourceTag,
-            requestedTags: promotion.requestedTags, requestedBy: promotion.requestedBy, requestedAs: promotion.requestedAs, promotion: promotion.id)
+            requestedTags: promotion.requestedTags, requestedBy: promotion.requestedBy, requestedAs: promotion.requestedAs, promotion: promotion.id,
+            rollback: promotion.rollback)
     }
 }

@@ -125,7 +125,7 @@ public struct Promotions: Sendable {
         guard promotion.state == .waiting || promotion.state == .denied, let decision = promotion.decision else { return [] }
         let policySet = try await failure { () async throws(PromotionFailure) in try await policies.current() }
         guard policySet.version == decision.policyVersion else { return [] }
-        return policySet.openRequests(of: decision, for: promotion.image, from: promotion.from, to: promotion.to)
+        return policySet.openRequests(of: decision, for: promotion.image, from: promotion.step, to: promotion.to)
     }
 
     /// Waits until a promotion is final, at most `time`; holds no thread and no connection meanwhile.

@@ -87,7 +87,7 @@ public struct Reviews: Sendable {
         let tags =
             promotion.decision?.targetTags
             ?? policySet.targetTags(
-                of: promotion.image, from: promotion.from, to: promotion.to, tag: promotion.sourceTag, requested: promotion.requestedTags)
+                of: promotion.image, from: promotion.step, to: promotion.to, tag: promotion.sourceTag, requested: promotion.requestedTags)
         let subject = Subject(
             image: promotion.image, from: try environment(promotion.from, policySet), to: try environment(promotion.to, policySet), digest: promotion.digest,
             sourceTag: promotion.sourceTag, tags: tags)

@@ -68,7 +68,7 @@ public struct Verdicts: Sendable {
     private func check(
         _ kind: PromotionVerdict.Kind, _ promotion: Promotion, by principal: Principal, _ policies: PolicySet
     ) throws(PromotionRequestError) {
-        let asked = policies.requests(for: promotion.image, from: promotion.from, to: promotion.to).flatMap(\.wishes).compactMap { wish in
+        let asked = policies.requests(for: promotion.image, from: promotion.step, to: promotion.to).flatMap(\.wishes).compactMap { wish in
             if case .verdicts(_, let from, let countsRequester) = wish { (from: from, countsRequester: countsRequester) } else { nil }
         }
         guard !asked.isEmpty else { throw .conflict("no gate asks for approvals of \(promotion.image) from \(promotion.from) to \(promotion.to)") }
@@ -92,7 +92,7 @@ public struct Verdicts: Sendable {
         _ promotion: Promotion, by principal: Principal, _ comment: String?, _ policies: PolicySet
     ) throws(PromotionRequestError) {
         guard let comment, comment.contains(where: { !$0.isWhitespace }) else { throw .unacceptable(field: "reason", "an override needs a reason") }
-        let groups = policies.overridingGroups(for: promotion.image, from: promotion.from, to: promotion.to)
+        let groups = policies.overridingGroups(for: promotion.image, from: promotion.step, to: promotion.to)
         guard !groups.isEmpty else { throw .conflict("no policy lets anybody override a gate of \(promotion.image) from \(promotion.from) to \(promotion.to)") }
         guard policies.names(groups, include: principal.identity) else {
             throw .notPermitted("\(principal.name) is in none of \(groups.joined(separator: ", ")), who may override")

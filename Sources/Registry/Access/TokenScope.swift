@@ -8,10 +8,14 @@ struct TokenScope: Sendable, Hashable, Comparable, CustomStringConvertible {
         case delete = "pull,delete"
     }
 
-    let repository: RepositoryName
+    /// `nil`: the registry's catalog, which has a right of its own.
+    let repository: RepositoryName?
     let access: Access
 
-    var description: String { "repository:\(repository):\(access.rawValue)" }
+    /// `registry:catalog:*`
+    static let catalog = TokenScope(repository: nil, access: .pull)
+
+    var description: String { repository.map { "repository:\($0):\(access.rawValue)" } ?? "registry:catalog:*" }
 
     /// Whether a token with this scope serves where `other` is needed.
     func covers(_ other: TokenScope) -> Bool {

@@ -97,7 +97,7 @@ public struct PostgresCatalog: Catalog {
     }
 
     public func observe(
-        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String
+        tag: Tag, target: TargetRepository, image: ImageName, environment: EnvironmentName, digest: Digest?, seenBy: String, age: Duration
     ) async throws(StoreError) {
         try await storing {
             if try await isKnown(tag, target, image, digest) { return }
@@ -106,7 +106,8 @@ public struct PostgresCatalog: Catalog {
                 let repository = try await inserts.repository(target)
                 let imageID = try await inserts.image(image)
                 try await inserts.place(imageID, in: repository, of: target.registry)
-                try await TagHistory(connection: connection).observe(tag, at: target, digest, nil, seenBy: seenBy)
+                _ = try await TagSightings(connection: connection, image: image, environment: environment, target: target, repository: repository)
+                    .observe([TagLook(tag: tag, digest: digest)], age: age, seenBy: seenBy)
             }
         }
     }

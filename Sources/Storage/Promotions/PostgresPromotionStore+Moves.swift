@@ -162,7 +162,7 @@ extension PostgresPromotionStore {
             try await connection.execute("UPDATE promotion_targets SET holds = false WHERE promotion_id = \(change.promotion.uuid) AND holds")
         }
         for move in change.tagMoves {
-            try await TagHistory(connection: connection).observe(move.tag, at: move.target, move.digest, change.promotion, seenBy: "promotion")
+            try await TagHistory(connection: connection).write(move, by: change.promotion)
         }
         try await event(change.audit.action, change.promotion, ordinal: version, change.audit, connection)
         return RecordedMove(version: version, at: try row.decode("updated_at"))

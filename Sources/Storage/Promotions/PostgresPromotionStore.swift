@@ -37,7 +37,7 @@ public struct PostgresPromotionStore: PromotionStore {
             """
             WITH made AS (
               \(part: Self.insert(promotion, dedupe: promotion.dedupeKey, report: try StoredJSON.encodeIfPresent(promotion.report),
-                  identity: try StoredJSON.encodeIfPresent(promotion.requestedAs)))
+                  identity: try StoredJSON.encodeIfPresent(promotion.requestedAs), rollback: try StoredJSON.encodeIfPresent(promotion.rollback)))
                 FROM images WHERE name = \(promotion.image.description) AND NOT EXISTS (
                   SELECT FROM idempotency_keys k WHERE k.principal = \(key?.principal.description) AND k.key = \(key?.key))
               ON CONFLICT (dedupe_key) WHERE finished_at IS NULL DO NOTHING RETURNING id),
@@ -56,14 +56,14 @@ public struct PostgresPromotionStore: PromotionStore {
     }
 
     /// The row of a new promotion, of an image whose id stands in the scope as `id`.
-    private static func insert(_ promotion: Promotion, dedupe: [UInt8], report: JSONB?, identity: JSONB?) -> SQL {
+    private static func insert(_ promotion: Promotion, dedupe: [UInt8], report: JSONB?, identity: JSONB?, rollback: JSONB?) -> SQL {
         """
         INSERT INTO promotions (id, image_id, from_environment, to_environment, digest, source_tag, requested_tags, reason, requested_by, request_id,
-                                dedupe_key, state, created_at, updated_at, report, requested_as)
+                                dedupe_key, state, created_at, updated_at, report, requested_as, rollback)
         SELECT \(promotion.id.uuid), id, \(promotion.from.description), \(promotion.to.description), \(promotion.digest.stored),
                \(promotion.sourceTag?.description), \(promotion.requestedTags.map(\.description)), \(promotion.reason),
                \(promotion.requestedBy.description), \(promotion.requestID?.description), \(dedupe), 'requested', \(promotion.createdAt),
-               \(promotion.createdAt), \(report), \(identity)
+               \(promotion.createdAt), \(report), \(identity), \(rollback)
         """
     }
 
@@ -83,7 +83,7 @@ public struct PostgresPromotionStore: PromotionStore {
         try await connection.execute(
             Self.insert(
                 promotion, dedupe: dedupe, report: try StoredJSON.encodeIfPresent(promotion.report),
-                identity: try StoredJSON.encodeIfPresent(promotion.requestedAs)) + " FROM images WHERE id = \(image)")
+                identity: try StoredJSON.encodeIfPresent(promotion.requestedAs), rollback: try StoredJSON.encodeIfPresent(promotion.rollback)) + " FROM images WHERE id = \(image)")
         if let key { try await insert(key, promotion.id, connection) }
         try await queue(promotion, connection)
         try await inserts.audit(audit)
@@ -157,7 +157,7 @@ extension Promotion {
     /// The same image, digest, way and tags: only one such promotion is alive at a time.
     var dedupeKey: [UInt8] {
         let tags = (requestedTags.isEmpty ? [sourceTag].compactMap(\.self) : requestedTags).map(\.description).sorted()
-        let fields = [image.description, digest.description, from.description, to.description] + tags
+        let fields = [image.description, digest.description, from.description, to.description] + tags + (rollback == nil ? [] : ["a rollback"])
         return Array(SHA256.hash(data: Data(fields.joined(separator: "\u{0}").utf8)))
     }
 }

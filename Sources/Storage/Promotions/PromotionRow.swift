@@ -10,7 +10,7 @@ enum PromotionRow {
     static let select: SQL = """
         SELECT p.id, i.name AS image, p.from_environment, p.to_environment, p.digest, p.source_tag, p.requested_tags, p.reason, p.requested_by,
                p.request_id, p.state, p.version, p.created_at, p.updated_at, p.finished_at, p.policy_version, p.decision, p.report, p.tag_moves,
-               p.failure, coalesce(j.failures, 0) AS failures, j.progress, p.requested_as, coalesce(j.cancel_requested, false) AS cancel_requested
+               p.failure, coalesce(j.failures, 0) AS failures, j.progress, p.requested_as, p.rollback, coalesce(j.cancel_requested, false) AS cancel_requested
           FROM promotions p JOIN images i ON i.id = p.image_id LEFT JOIN jobs j ON j.promotion_id = p.id
         """
 
@@ -25,7 +25,7 @@ enum PromotionRow {
             createdAt: try row.decode("created_at"), state: try row.parsed("state", PromotionState.init(rawValue:)),
             version: try row.decode("version", as: Int.self), updatedAt: try row.decode("updated_at"), finishedAt: try row.decodeOptional("finished_at"),
             policyVersion: try row.decodeOptional("policy_version"), attempts: try row.decode("failures", as: Int.self),
-            cancelRequested: try row.decode("cancel_requested", as: Bool.self), requestedAs: try row.json("requested_as"))
+            cancelRequested: try row.decode("cancel_requested", as: Bool.self), requestedAs: try row.json("requested_as"), rollback: try row.json("rollback"))
         promotion.decision = try row.json("decision")
         promotion.report = try row.json("report")
         promotion.tagMoves = try row.json("tag_moves") ?? []

@@ -66,7 +66,8 @@ struct EngineImageTransfer: ImageTransfer {
     func copy(_ order: TransferOrder, progress: @escaping @Sendable (CopyProgress) -> Void) async throws(PromotionFailure) -> CopyReport {
         let began = ContinuousClock.now
         let report: TransferReport
-        let (source, targets) = (try source(order), try targets(order))
+        let (source, targets) = order.from.name == order.to.name ? try await wayBack(order) : (try source(order), try targets(order))
+        guard !targets.isEmpty else { return CopyReport(seconds: began.duration(to: .now) / .seconds(1)) }
         do throws(TransferError) {
             for site in targets {
                 for tag in order.tags {
@@ -75,7 +76,9 @@ struct EngineImageTransfer: ImageTransfer {
                 }
             }
             // With one target, the first tag's write brings the root; with several, no tag moves before every root is in place.
-            report = try await engine.copy(order.digest, from: source, to: targets, options: options(order), leavingRoot: targets.count == 1 && !order.tags.isEmpty) { moved in
+            report = try await engine.copy(
+                order.digest, from: source, to: targets, options: options(order), leavingRoot: targets.count == 1 && !order.tags.isEmpty && order.from.name != order.to.name
+            ) { moved in
                 progress(CopyProgress(blobsDone: moved.blobsDone, blobsTotal: moved.blobsTotal, bytesDone: moved.bytesDone, bytesTotal: moved.bytesTotal))
             }
         } catch { throw PromotionFailure(error) }
@@ -83,6 +86,20 @@ struct EngineImageTransfer: ImageTransfer {
             targets: report.targets.map(RegistryTally.init), sourceRequests: report.sourceRequests, sourceBytes: report.sourceBytes,
             seconds: began.duration(to: .now) / .seconds(1), referrers: report.closure?.referrers.count,
             remarks: report.closure.flatMap { $0.remarks.isEmpty ? nil : $0.remarks.prefix(20).map(\.description) })
+    }
+
+    /// A rollback in its own environment: what still has the artifact gives it to what no longer has.
+    private func wayBack(_ order: TransferOrder) async throws(PromotionFailure) -> (source: Site, targets: [Site]) {
+        var (holding, missing): ([Site], [Site]) = ([], [])
+        for site in try targets(order) {
+            do throws(RegistryError) {
+                if try await site.client.headManifest(site.repository, .digest(order.digest)) == nil { missing.append(site) } else { holding.append(site) }
+            } catch { throw PromotionFailure(error) }
+        }
+        guard let source = holding.first else {
+            throw PromotionFailure(.contentMissing, "\(order.image)@\(order.digest) is no longer in \(order.to.name)", reference: order.digest.description)
+        }
+        return (source, missing)
     }
 
     private func options(_ order: TransferOrder) -> CopyOptions {

@@ -6,6 +6,7 @@ import PromotionCore
 /// Asks services outside by HTTP: the URL of the environments file and no other; a redirect is an answer like any other, and a wrong one.
 struct HTTPExternalChecks: ExternalChecks {
     let http: HTTPClient
+    var proxy = OutgoingProxy.none
     let now: @Sendable () -> Date
 
     func ask(_ question: CheckQuestion, of endpoint: CheckEndpoint) async -> CheckFact {
@@ -25,7 +26,9 @@ struct HTTPExternalChecks: ExternalChecks {
             settings.totalTimeout = .seconds(endpoint.timeout.seconds)
             settings.stallTimeout = .seconds(endpoint.timeout.seconds)
             settings.tls = TLSSettings(caFile: endpoint.caFile)
-            let request = HTTPRequest(.post, try HTTPURL(parsing: endpoint.url), fields: fields, body: Array(message.body))
+            let url = try HTTPURL(parsing: endpoint.url)
+            settings.proxy = proxy.settings(for: url)
+            let request = HTTPRequest(.post, url, fields: fields, body: Array(message.body))
             response = try await http.send(request, settings: settings, maximumBodyBytes: CheckExchange.maximumAnswerBytes)
         } catch { return failed("\(error)") }
         return CheckExchange.fact(

@@ -6,6 +6,7 @@ import PromotionCore
 /// Asks issuers by HTTP. The transport follows no redirect and connects to no link-local or metadata address.
 struct HTTPIssuerDocuments: IssuerDocuments {
     let http: HTTPClient
+    let proxy: OutgoingProxy
 
     func document(at url: String, of issuer: TrustedIssuer, limit: Int) async throws(IssuerDocumentError) -> Data {
         try await answer(.get, url, issuer, nil, limit) { $0 == 200 }
@@ -26,8 +27,10 @@ struct HTTPIssuerDocuments: IssuerDocuments {
             settings.totalTimeout = .seconds(10)
             settings.stallTimeout = .seconds(10)
             settings.tls = TLSSettings(caFile: issuer.caFile)
+            let address = try HTTPURL(parsing: url)
+            settings.proxy = proxy.settings(for: address)
             let response = try await http.send(
-                HTTPRequest(method, try HTTPURL(parsing: url), fields: fields, body: form ?? []), settings: settings, maximumBodyBytes: limit)
+                HTTPRequest(method, address, fields: fields, body: form ?? []), settings: settings, maximumBodyBytes: limit)
             guard isGood(response.status) else { throw IssuerDocumentError("\(try HTTPURL(parsing: url).redacted) answered \(response.status)") }
             return Data(response.body)
         } catch let error as IssuerDocumentError { throw error } catch { throw IssuerDocumentError("\(error)") }

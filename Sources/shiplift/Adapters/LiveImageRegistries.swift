@@ -31,9 +31,10 @@ struct LiveImageRegistries: ImageRegistries {
             }
             let meter = RequestMeter()
             defer { tally.add(meter.requests) }
+            let began = ContinuousClock.now
             do throws(RegistryError) {
                 let digest = try await look(reference, definition, site, meter)
-                try await noteTag(reference, digest, image, environment, definition, site)
+                try await noteTag(reference, digest, image, environment, definition, site, since: began)
                 if let digest {
                     recent.note(.digest(digest), .names(digest), at: site)
                     return ResolvedArtifact(registry: definition.name, repository: site.repository, digest: digest)
@@ -42,6 +43,22 @@ struct LiveImageRegistries: ImageRegistries {
         }
         if let failure { throw failure }
         return nil
+    }
+
+    func holds(_ digest: Digest, image: ImageName, in environment: EnvironmentDefinition) async throws(PromotionFailure) -> Bool {
+        var failure: PromotionFailure?
+        for definition in environment.registries {
+            let site = try sites.site(image, in: definition)
+            do throws(RegistryError) {
+                guard try await site.client.headManifest(site.repository, .digest(digest)) != nil else {
+                    recent.forget(.digest(digest), at: site)
+                    continue
+                }
+                return true
+            } catch { failure = failure ?? PromotionFailure(error) }
+        }
+        if let failure { throw failure }
+        return false
     }
 
     /// A tag whose manifest we have is asked for its digest alone; any other for its manifest, which would have to be read next.
@@ -71,13 +88,13 @@ struct LiveImageRegistries: ImageRegistries {
     /// The record of what was seen is no condition of the look itself.
     private func noteTag(
         _ reference: ManifestReference, _ digest: Digest?, _ image: ImageName, _ environment: EnvironmentDefinition, _ definition: RegistryDefinition,
-        _ site: Site
+        _ site: Site, since began: ContinuousClock.Instant
     ) async throws(RegistryError) {
         do {
             if case .tag(let tag) = reference {
                 try await catalog.observe(
                     tag: tag, target: TargetRepository(registry: definition.name, repository: site.repository), image: image, environment: environment.name,
-                    digest: digest, seenBy: "request")
+                    digest: digest, seenBy: "request", age: began.duration(to: .now))
             }
             if let digest { try await memory.record([.manifest(digest, blobs: [])], server: site.server, repository: site.repository) }
         } catch {
@@ -152,8 +169,10 @@ struct LiveImageRegistries: ImageRegistries {
             let meter = RequestMeter()
             defer { tally.add(meter.requests) }
             do throws(RegistryError) {
+                // A sighting may be a second old: it does not say what was before that.
+                let began = ContinuousClock.now - .seconds(1)
                 let digest = try await sight(tag, definition, site, meter).digest
-                try await noteTag(.tag(tag), digest, image, environment, definition, site)
+                try await noteTag(.tag(tag), digest, image, environment, definition, site, since: began)
                 if let digest { found.append((target, digest)) }
             } catch { throw PromotionFailure(error) }
         }
@@ -207,8 +226,9 @@ struct LiveImageRegistries: ImageRegistries {
                 repeat {
                     let page = try await site.client.tags(site.repository, after: cursor, pageSize: min(limit, 100))
                     for tag in page.tags where count < limit {
+                        let began = ContinuousClock.now
                         let head = try await site.client.headManifest(site.repository, .tag(tag))
-                        try await noteTag(.tag(tag), head?.digest, image, environment, definition, site)
+                        try await noteTag(.tag(tag), head?.digest, image, environment, definition, site, since: began)
                         count += 1
                     }
                     cursor = page.next

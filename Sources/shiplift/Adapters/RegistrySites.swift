@@ -12,11 +12,14 @@ import Transfer
 final class RegistrySites: Sendable {
     private let http: HTTPClient
     private let logger: Logger
+    /// The way to registries that name no proxy of their own.
+    private let proxy: OutgoingProxy
     /// What is known of the registries.
     let shelf = ProfileShelf()
     private let clients = Mutex<[RegistryDefinition: RegistryClient]>([:])
 
-    init(http: HTTPClient, logger: Logger) {
+    init(http: HTTPClient, proxy: OutgoingProxy, logger: Logger) {
+        self.proxy = proxy
         self.http = http
         self.logger = logger
     }
@@ -64,11 +67,12 @@ final class RegistrySites: Sendable {
             connection.bytesPerSecond = definition.limits.bytesPerSecond
             connection.bandwidth = definition.limits.bandwidth.map { BandwidthLimit(name: definition.name, bytesPerSecond: $0) }
             connection.maximumConnectionsPerHost = max(32, definition.limits.concurrency)
-            connection.proxy = try definition.proxy.map(Self.proxy)
+            let address = try HTTPURL(parsing: definition.url)
+            connection.proxy = try definition.proxy.map(Self.proxy) ?? proxy.settings(for: address)
             let reference = definition.credentials
             let url = definition.url
             return RegistryEndpoint(
-                name: definition.name, url: try HTTPURL(parsing: definition.url), credentials: { try CredentialReader.read(reference, registryURL: url) },
+                name: definition.name, url: address, credentials: { try CredentialReader.read(reference, registryURL: url) },
                 connection: connection, additionalHosts: definition.additionalHosts, concurrency: definition.limits.concurrency,
                 book: shelf.book(for: definition))
         } catch {
@@ -78,6 +82,7 @@ final class RegistrySites: Sendable {
 
     private static func proxy(_ proxy: RegistryDefinition.Proxy) throws -> ProxySettings {
         var settings = try ProxySettings(parsing: proxy.url)
+        settings.noProxy = proxy.noProxy
         if let name = proxy.credentialsEnvironment {
             guard let value = ProcessInfo.processInfo.environment[name], let colon = value.firstIndex(of: ":") else {
                 throw CredentialError.missing("environment variable \(name) must hold USER:PASSWORD for the proxy")

@@ -23,12 +23,14 @@ struct APIClient: Sendable {
     private let token: Secret
     private let isAnonymous: Bool
     private let http: HTTPClient
+    private let connection: ConnectionSettings
 
     /// - Parameters:
     ///   - url: the service's address; `SHIPLIFT_URL`, else http://127.0.0.1:8080.
+    ///   - tls: whose certificates are trusted beside the system's, and which is shown; where it is not given, as the environment says.
     ///   - token: the bearer token; `SHIPLIFT_TOKEN`, else the file that `SHIPLIFT_TOKEN_FILE` names.
     ///   - isAnonymous: whether nobody is to be recognised: no token is sent.
-    init(url: String?, token: String?, environment: [String: String], isAnonymous: Bool = false) throws {
+    init(url: String?, tls given: TLSSettings? = nil, token: String?, environment: [String: String], isAnonymous: Bool = false) throws {
         self.isAnonymous = isAnonymous
         let address = Self.address(url, environment)
         do { base = try HTTPURL(parsing: address) } catch { throw ClientError.notConfigured("'\(address)' is no URL: \(error)") }
@@ -46,10 +48,28 @@ struct APIClient: Sendable {
             throw ClientError.notConfigured("no token: run 'shiplift login', or set SHIPLIFT_TOKEN, or SHIPLIFT_TOKEN_FILE")
         }
         self.token = Secret(secret)
+        let tls =
+            given
+            ?? TLSSettings(
+                caFile: environment["SHIPLIFT_CA_FILE"], clientCertificateFile: environment["SHIPLIFT_CLIENT_CERTIFICATE"],
+                clientKeyFile: environment["SHIPLIFT_CLIENT_KEY"])
+        for file in [tls.caFile, tls.clientCertificateFile, tls.clientKeyFile].compactMap(\.self) where !FileManager.default.isReadableFile(atPath: file) {
+            throw ClientError.notConfigured("the file \(file) can't be read")
+        }
+        var connection = ConnectionSettings()
+        connection.tls = tls
+        connection.proxy = try OutgoingProxy(environment: environment).settings(for: base)
+        self.connection = connection
         var logger = Logger(label: "shiplift")
         logger.logLevel = .error
         do { http = try HTTPClient(logger: logger) } catch { throw ClientError.unreachable("\(error)") }
     }
+
+    /// A path of the API below the service's address, which may have a path of its own.
+    private func address(of path: String) throws -> HTTPURL { try base.resolving((base.path.hasSuffix("/") ? String(base.path.dropLast()) : base.path) + path) }
+
+    /// Where a promotion is found.
+    func link(to promotion: PromotionResource) throws -> String { try address(of: "/v1/promotions/\(promotion.id)").description }
 
     /// `--url`, else `SHIPLIFT_URL`, else this machine.
     static func address(_ url: String?, _ environment: [String: String]) -> String {
@@ -64,14 +84,14 @@ struct APIClient: Sendable {
         _ method: HTTPMethod, _ path: String, query: [(String, String?)] = [], body: (any Encodable)? = nil, raw: Data? = nil, fields: [(String, String)] = [],
         accept: String = "application/json", timeout: Duration = .seconds(90)
     ) async throws -> Data {
-        var url = try base.resolving(path)
+        var url = try address(of: path)
         for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
         var headers = HTTPFields()
         if !isAnonymous { try headers.append("Authorization", "Bearer \(token.reveal())") }
         try headers.append("Accept", accept)
         if body != nil || raw != nil { try headers.append("Content-Type", "application/json") }
         for (name, value) in fields { try headers.append(name, value) }
-        var settings = ConnectionSettings()
+        var settings = connection
         settings.totalTimeout = timeout
         settings.stallTimeout = timeout
         let request = HTTPRequest(method, url, fields: headers, body: try raw.map(Array.init) ?? body.map { Array(try APIJSON.encoder().encode($0)) })
@@ -88,10 +108,10 @@ struct APIClient: Sendable {
     func stream(_ path: String, query: [(String, String?)] = [], _ sink: (Data) throws -> Void) async throws {
         var headers = HTTPFields()
         try headers.append("Authorization", "Bearer \(token.reveal())")
-        var url = try base.resolving(path)
+        var url = try address(of: path)
         for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
         let request = HTTPRequest(.get, url, fields: headers)
-        try await http.withDownload(request, settings: ConnectionSettings()) { head, body in
+        try await http.withDownload(request, settings: connection) { head, body in
             guard head.status < 400 else { throw Self.failure(Data(try await body.collect(upTo: 1 << 20)), status: head.status) }
             for try await chunk in body { try sink(Data(chunk)) }
         }

@@ -22,7 +22,8 @@ struct Audit: AsyncParsableCommand {
               shiplift audit verify --proof entry.tlog-proof --key checkpoint-key.pub
             """,
         subcommands: [
-            List.self, Promoted.self, Story.self, Entered.self, Overrides.self, Report.self, Verify.self, Prove.self, Export.self,
+            List.self, Promoted.self, Story.self, Entered.self, Overrides.self, Report.self, Verify.self, Prove.self, Checkpoint.self, Sinks.self,
+            Export.self,
         ], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
@@ -83,6 +84,19 @@ struct Audit: AsyncParsableCommand {
                 return Output.line(String(decoding: try encoder.encode(item), as: UTF8.self))
             }
             Output.line(item.row.joined(separator: "  "))
+        }
+    }
+
+    struct Checkpoint: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "checkpoint",
+            abstract: "Prints the newest signed checkpoint, to be kept elsewhere: it shows any later rewrite of what it covers.",
+            discussion: "Example:\n  shiplift audit checkpoint >> kept-elsewhere.txt")
+        @OptionGroup var service: ServiceOptions
+
+        func run() async throws {
+            let note = String(decoding: try await service.client().send(.get, "/v1/audit/checkpoint"), as: UTF8.self)
+            if service.isJSON { try Output.json(["checkpoint": note]) } else { Output.line(note.hasSuffix("\n") ? String(note.dropLast()) : note) }
         }
     }
 

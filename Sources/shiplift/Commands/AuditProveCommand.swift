@@ -1,3 +1,4 @@
+import APIModel
 import ArgumentParser
 import AuditLog
 import Foundation
@@ -28,6 +29,23 @@ extension Audit {
             }
             try data.write(to: URL(fileURLWithPath: file), options: .atomic)
             Output.error("wrote \(file)")
+        }
+    }
+}
+
+extension Audit {
+    /// `shiplift audit sinks`
+    struct Sinks: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "sinks", abstract: "Where checkpoints are published, how far each place has come, and what is wrong with it.")
+        @OptionGroup var service: ServiceOptions
+
+        func run() async throws {
+            let sinks: AuditSinksResource = try await service.client().get("/v1/audit/sinks")
+            if service.isJSON { return try Output.json(sinks) }
+            Output.table(
+                ["PLACE", "ENTRIES", "LAST", "FAILURES", "WHY"],
+                sinks.items.map { [$0.name, String($0.size), Output.time($0.publishedAt), String($0.failures), $0.lastError ?? ""] })
         }
     }
 }

@@ -67,7 +67,7 @@ extension Audit {
         }
 
         private func verify(proof: AuditProof, keys: [CheckpointVerifier]) throws {
-            let (entry, checkpoint): (AuditEntry, Checkpoint)
+            let (entry, checkpoint): (AuditEntry, AuditLog.Checkpoint)
             do throws(AuditProofError) { (entry, checkpoint) = try proof.verify(keys: keys) } catch {
                 Output.line("NOT PROVEN: \(error)")
                 throw ExitStatus.failed

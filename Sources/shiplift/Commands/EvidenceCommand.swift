@@ -72,7 +72,8 @@ struct EvidenceCommand: AsyncParsableCommand {
 /// `shiplift scan`
 struct ScanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "scan", abstract: "Hands scanners' reports to the service, for gates on vulnerabilities.", subcommands: [Post.self])
+        commandName: "scan", abstract: "Looks at everything in an environment's registries; or hands scanners' reports to the service.",
+        subcommands: [ScanEnvironment.self, Post.self], defaultSubcommand: ScanEnvironment.self)
 
     struct Post: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -14,6 +14,9 @@ struct Promote: AsyncParsableCommand {
               shiplift promote shop/api@sha256:4f5e… --from staging --to production --target-tag 1.4.2 --wait --timeout 600
               shiplift promote shop/api:1.4.2 --from staging --to production --dry-run -o json
               shiplift promote shop/api:1.4.2 shop/web:2.0.1 --from staging --to production --wait
+
+            Exit status: 0 done, or asked for without --wait; 2 wrong usage; 3 denied by policy, or the token may not; 4 failed, cancelled, or \
+            the service can't be reached; 5 still waiting, for people or for time, when --timeout was over.
             """)
 
     @Argument(help: "IMAGE:TAG or IMAGE@DIGEST; several go in one call, each for itself.")
@@ -31,6 +34,7 @@ struct Promote: AsyncParsableCommand {
     var dryRun = false
     @Option(help: "Makes repeating this command safe, for example the pipeline's run id.")
     var idempotencyKey: String?
+    @OptionGroup var summaries: SummaryOptions
     @OptionGroup var service: ServiceOptions
 
     func validate() throws {
@@ -41,9 +45,16 @@ struct Promote: AsyncParsableCommand {
     func run() async throws {
         let client = try service.client()
         if dryRun { return try await show(client, body(images[0])) }
+        do { try await ask(client) } catch let problem as ProblemResource {
+            try summaries.jobSummary?.add(problem, asked: images.map(\.description).joined(separator: ", "), from: from, to: to)
+            throw problem
+        }
+    }
+
+    private func ask(_ client: APIClient) async throws {
         var fields: [(String, String)] = []
         if let idempotencyKey { fields.append(("Idempotency-Key", idempotencyKey)) }
-        let follow = Follow(client: client, isJSON: service.isJSON)
+        let follow = Follow(client: client, isJSON: service.isJSON, summary: summaries.jobSummary)
         if waiting.wait { fields.append(("Prefer", "wait=\(follow.patience(waiting.timeout))")) }
         guard images.count > 1 else {
             let promotion: PromotionResource = try await client.post("/v1/promotions", body(images[0]), fields: fields)
@@ -80,11 +91,13 @@ struct Promote: AsyncParsableCommand {
 struct Follow {
     let client: APIClient
     let isJSON: Bool
+    /// Where what became of it is also written.
+    var summary: JobSummary?
 
     /// Seconds that one request may wait: a terminal wants to see progress.
     func patience(_ left: Int) -> Int { max(0, min(left, Output.isTerminal && !isJSON ? 1 : 30)) }
 
-    private func settled(_ promotion: PromotionResource, wait: Bool, until deadline: ContinuousClock.Instant) async throws -> PromotionResource {
+    func settled(_ promotion: PromotionResource, wait: Bool, until deadline: ContinuousClock.Instant) async throws -> PromotionResource {
         var current = promotion
         while wait, !current.isFinal, ContinuousClock.now < deadline {
             if !isJSON { Output.progress(current) }
@@ -105,6 +118,7 @@ struct Follow {
             if let promotion = items[index].promotion {
                 let end = try await settled(promotion, wait: wait, until: deadline)
                 items[index].promotion = end
+                try summary?.add(end, link: client.link(to: end))
                 if wait || end.isFinal { worst = max(worst, ExitStatus(state: end.state)) }
             } else {
                 worst = max(worst, .failed)
@@ -125,7 +139,16 @@ struct Follow {
 
     func end(of promotion: PromotionResource, wait: Bool, timeout: Int) async throws {
         let current = try await settled(promotion, wait: wait, until: .now + .seconds(timeout))
-        if isJSON { try Output.json(current) } else { Output.promotion(current) }
+        let link = try client.link(to: current)
+        if isJSON {
+            try Output.json(current)
+            // For the job's log; what is printed stays JSON.
+            Output.error(link)
+        } else {
+            Output.promotion(current)
+            Output.line("link       \(link)")
+        }
+        try summary?.add(current, link: link)
         guard wait || current.isFinal else { return }
         let status = ExitStatus(state: current.state)
         if status != .done { throw status }
@@ -142,12 +165,13 @@ struct Status: AsyncParsableCommand {
     @Argument(help: "The promotion's id.")
     var id: String
     @OptionGroup var waiting: WaitOptions
+    @OptionGroup var summaries: SummaryOptions
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
         let client = try service.client()
         let promotion: PromotionResource = try await client.get("/v1/promotions/\(try PathSegment.id(id))")
-        try await Follow(client: client, isJSON: service.isJSON).end(of: promotion, wait: waiting.wait, timeout: waiting.timeout)
+        try await Follow(client: client, isJSON: service.isJSON, summary: summaries.jobSummary).end(of: promotion, wait: waiting.wait, timeout: waiting.timeout)
     }
 }
 

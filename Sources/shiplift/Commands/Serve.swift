@@ -57,8 +57,8 @@ struct Serve: AsyncParsableCommand {
         abstract: "Runs the service.",
         discussion: """
             Without any setting it listens on 127.0.0.1:8080, keeps a private PostgreSQL in its data folder, applies
-            migrations, loads ./Policies, makes a first admin token and prints it once. SIGTERM stops it gracefully:
-            no new work, running work is finished or handed back.
+            migrations, loads ./Policies, makes a first admin token and writes it to the data folder (on a terminal it is
+            shown, once). SIGTERM stops it gracefully: no new work, running work is finished or handed back.
 
             Examples:
               shiplift serve
@@ -69,6 +69,9 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try options.configuration()
+        // A core file would hold every credential in clear.
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
         try await ShipliftService(configuration: configuration, logger: options.logger(configuration)).run()
     }
 }

@@ -61,6 +61,7 @@ struct TokenCommand: AsyncParsableCommand {
 
     struct Rotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "rotate",
             abstract: "Gives a token a new secret and shows it once.",
             discussion: "Who has the token may rotate it; an administrator may rotate any. The secret before counts for --overlap seconds yet.")
         @Argument(help: "The token's id.")

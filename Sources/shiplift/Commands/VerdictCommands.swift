@@ -65,6 +65,24 @@ struct OverrideCommand: AsyncParsableCommand {
     }
 }
 
+/// `shiplift verdicts`
+struct ListVerdicts: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verdicts", abstract: "Lists what people said to a promotion, the oldest first.",
+        discussion: "Example:\n  shiplift verdicts 0192f0c1-2345-7abc-8def-0123456789ab")
+    @Argument(help: "The promotion's id.")
+    var id: String
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        let page: PageResource<VerdictResource> = try await service.client().get("/v1/promotions/\(try PathSegment.id(id))/verdicts")
+        if service.isJSON { return try Output.json(page) }
+        Output.table(
+            ["TIME", "VERDICT", "BY", "POLICY", "COMMENT"],
+            page.items.map { [Output.time($0.at), $0.verdict, $0.name ?? $0.by, Output.short($0.policyVersion), $0.comment ?? ""] })
+    }
+}
+
 /// Gives a verdict and follows the promotion where that is wanted.
 private struct Judgement {
     let id: String

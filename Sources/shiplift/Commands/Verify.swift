@@ -103,7 +103,8 @@ struct Verify: AsyncParsableCommand {
     }
 
     private func bundles(of target: VerifiedImage, _ http: HTTPClient) async throws -> [(evidence: OCI.Digest, bytes: Data)] {
-        let sites = RegistrySites(http: http, logger: Logger(label: "shiplift"))
+        let sites = RegistrySites(
+            http: http, proxy: try OutgoingProxy(environment: ProcessInfo.processInfo.environment), logger: Logger(label: "shiplift"))
         let engine = CopyEngine(memory: ForgetfulMemory())
         var order = ClosureOrder(.all, knowledge: ReferrersKnowledge(), readsCosignTags: false)
         order.limits.depth = 1

@@ -57,7 +57,7 @@ struct CheckpointConfiguration {
         do { return try HTTPURL(parsing: text) } catch { throw ConfigurationError(description: "\(name): \(error)") }
     }
 
-    func sinks(http: HTTPClient, sites: RegistrySites, policies: any PolicySource, now: @escaping @Sendable () -> Date) throws -> [any CheckpointSink] {
+    func sinks(http: HTTPClient, proxy: OutgoingProxy, sites: RegistrySites, policies: any PolicySource, now: @escaping @Sendable () -> Date) throws -> [any CheckpointSink] {
         var sinks: [any CheckpointSink] = []
         if let file { sinks.append(FileCheckpointSink(path: file)) }
         if let registry { sinks.append(RegistryCheckpointSink(registry: registry.name, repository: registry.repository, sites: sites, policies: policies)) }
@@ -69,9 +69,9 @@ struct CheckpointConfiguration {
             guard let secret = CheckSecret(parsing: text) else {
                 throw ConfigurationError(description: "checkpoint_webhook_secret_file holds no secret of at least \(CheckSecret.minimumBytes) bytes")
             }
-            sinks.append(WebhookCheckpointSink(url: webhook.url, secret: secret, http: http, now: now))
+            sinks.append(WebhookCheckpointSink(url: webhook.url, secret: secret, http: http, proxy: proxy, now: now))
         }
-        if let witness { sinks.append(WitnessCheckpointSink(url: witness.url, witness: witness.key, http: http)) }
+        if let witness { sinks.append(WitnessCheckpointSink(url: witness.url, witness: witness.key, http: http, proxy: proxy)) }
         return sinks
     }
 }

@@ -59,8 +59,10 @@ struct PolicyGitConfiguration {
         return access
     }
 
-    func origin(dataFolder: URL) -> GitPolicyOrigin {
-        GitPolicyOrigin(
+    func origin(dataFolder: URL, proxy: OutgoingProxy) -> GitPolicyOrigin {
+        var access = access
+        access.proxyVariables = proxy.revealedVariables
+        return GitPolicyOrigin(
             location: location, access: access, signers: signers, forwardOnly: forwardOnly, workFolder: dataFolder.appendingPathComponent("policies-git"))
     }
 }

@@ -39,12 +39,14 @@ struct ShipliftService {
 
     /// Runs until SIGTERM or SIGINT.
     func run() async throws {
+        // First, so that a wrong file is said before anything begins.
+        let door = try configuration.tls.map { try TLSDoor($0, logger: logger) }
         try FileManager.default.createDirectory(at: configuration.dataFolder, withIntermediateDirectories: true)
         let embedded = configuration.databaseURL == nil ? try EmbeddedPostgres(dataFolder: configuration.dataFolder, logger: logger) : nil
         let (owner, service) = try await databases(embedded)
         do {
             try await migrate(owner)
-            try await serve(service, embedded)
+            try await serve(service, embedded, door)
         } catch {
             await embedded?.stop()
             throw error
@@ -74,7 +76,7 @@ struct ShipliftService {
         if !applied.isEmpty { logger.info("schema is up to date", metadata: ["applied": "\(applied.joined(separator: ", "))"]) }
     }
 
-    private func serve(_ database: PostgresConfiguration, _ embedded: EmbeddedPostgres?) async throws {
+    private func serve(_ database: PostgresConfiguration, _ embedded: EmbeddedPostgres?, _ door: TLSDoor?) async throws {
         let pool = PostgresPool(configuration: database, logger: logger)
         var hints = database
         hints.commitsWaitForDisk = false
@@ -91,11 +93,11 @@ struct ShipliftService {
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
         try await policies.look()
         let identity = IdentityParts(
-            pool: pool, http: http, trail: trail, policies: policies, origin: configuration.publicOrigin, environs: Self.environs)
+            pool: pool, http: http, proxy: configuration.proxy, trail: trail, policies: policies, origin: configuration.publicOrigin, environs: Self.environs)
         try await makeFirstToken(identity.tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
         let publishing = CheckpointPublishing(
-            sinks: try configuration.checkpoints.sinks(http: http, sites: core.registries.sites, policies: policies, now: Self.environs.now), ledger: trail,
+            sinks: try configuration.checkpoints.sinks(http: http, proxy: configuration.proxy, sites: core.registries.sites, policies: policies, now: Self.environs.now), ledger: trail,
             keys: checkpointKeys, pause: .seconds(configuration.checkpoints.seconds))
         try await refuseOlderDatabase(publishing)
         let profiles = RegistryProfiles(
@@ -104,7 +106,7 @@ struct ShipliftService {
         do { try await profiles.refresh() } catch { logger.warning("registries' profiles can't be read yet", metadata: ["error": "\(error)"]) }
         let metrics = ServiceMetrics(
             registry: Self.metrics, queue: core.queue, trail: trail, policies: policies, desk: policies, directory: profiles,
-            pools: [("service", pool), ("hints", hintPool)])
+            pools: [("service", pool), ("hints", hintPool)], inventory: core.inventory)
         let services = APIServices(
             promotions: core.promotions, store: core.measured, catalog: catalog, registries: core.registries, policies: policies, policyDesk: policies,
             trail: trail, tokens: identity.tokens, authentication: identity.authentication, browsers: identity.browsers,
@@ -118,12 +120,9 @@ struct ShipliftService {
             decisions: PostgresDecisionLog(pool: pool),
             checkpointKeys: checkpointKeys, statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
+            inventory: InventoryServices(scanning: core.scanning, queries: core.inventory, rollbacks: core.rollbacks),
             metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() })
-        let application = Application(
-            router: services.router(), configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
-            onServerRunning: { [logger, configuration] channel in
-                logger.notice("listening", metadata: ["url": "http://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
-            }, logger: logger)
+        let application = application(services.router(), door)
         let evidence = EvidenceFollowing(
             queue: core.store, transfer: core.transfer, policies: policies, trail: trail, environs: Self.environs,
             pause: .seconds(configuration.evidenceSeconds))
@@ -133,7 +132,7 @@ struct ShipliftService {
         let duties =
             duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [
                 attestingDuty(attesting), identity.duty(logger), forgetting(identity.remembered, database), publishingDuty(publishing),
-            ]
+            ] + inventoryDuties(core, policies) + (door.map { [certificateDuty($0)] } ?? [])
         let group = ServiceGroup(
             configuration: .init(
                 services: duties.map { .init(service: $0) } + [.init(service: core.worker), .init(service: application)],
@@ -145,8 +144,26 @@ struct ShipliftService {
         await close([pool, hintPool], http)
     }
 
+    /// The server: routes within, TLS and what proxies say of callers without.
+    private func application(_ router: Router<ShipliftRequestContext>, _ door: TLSDoor?) -> some ApplicationProtocol {
+        let scheme = door == nil ? "http" : "https"
+        return Application(
+            responder: EdgeResponder(
+                router.buildResponder(), trust: configuration.front.trust, basePath: configuration.front.basePath, certificate: door?.clientCertificate),
+            server: door?.server ?? .http1(),
+            configuration: .init(address: .hostname(configuration.host, port: configuration.port), serverName: "shiplift"),
+            onServerRunning: { [logger, configuration] channel in
+                logger.notice("listening", metadata: ["url": "\(scheme)://\(configuration.host):\(channel.localAddress?.port ?? configuration.port)"])
+            }, logger: logger)
+    }
+
+    private func certificateDuty(_ door: TLSDoor) -> PeriodicDuty {
+        PeriodicDuty(name: "the service's certificate", every: .seconds(2), logger: logger) { try door.look() }
+    }
+
     private func policyAdoption(_ records: PostgresPolicyRecords) -> PolicyAdoption {
-        let origin: any PolicyOrigin = configuration.policiesGit?.origin(dataFolder: configuration.dataFolder) ?? FolderPolicyOrigin(folder: configuration.policiesFolder)
+        let origin: any PolicyOrigin =
+            configuration.policiesGit?.origin(dataFolder: configuration.dataFolder, proxy: configuration.proxy) ?? FolderPolicyOrigin(folder: configuration.policiesFolder)
         return PolicyAdoption(origin: origin, records: records, environs: Self.environs) { [logger] notice in
             logger.log(notice)
             notice.count()
@@ -197,7 +214,7 @@ struct ShipliftService {
         for pool in pools { await pool.shutdown() }
     }
 
-    private struct Core {
+    struct Core {
         let promotions: Promotions
         let store: PostgresPromotionStore
         /// The same store, with what ends counted.
@@ -210,6 +227,9 @@ struct ShipliftService {
         let transfer: any ImageTransfer
         let statementCarrier: RegistryStatementCarrier
         let referrers: ReferrersKnowledge
+        let inventory: PostgresInventory
+        let scanning: InventoryScanning
+        let rollbacks: Rollbacks
         let worker: PromotionWorker
     }
 
@@ -219,7 +239,7 @@ struct ShipliftService {
     ) -> Core {
         let content = PostgresContentMemory(pool: hintPool)
         let memory = StoredTransferMemory(content: content, claims: PostgresUploadClaims(pool: hintPool))
-        let sites = RegistrySites(http: http, logger: logger)
+        let sites = RegistrySites(http: http, proxy: configuration.proxy, logger: logger)
         let (recent, absent) = (RecentSightings(), AbsentTags())
         let (engine, referrers) = (CopyEngine(memory: memory), ReferrersKnowledge())
         let registries = LiveImageRegistries(
@@ -232,7 +252,7 @@ struct ShipliftService {
         let queue = PostgresWorkQueue(
             pool: pool, listener: PostgresListener(configuration: database, channels: ["shiplift_jobs"], logger: logger))
         let changes = PromotionChanges()
-        let (facts, checks) = (PostgresFactStore(pool: pool), HTTPExternalChecks(http: http, now: Self.environs.now))
+        let (facts, checks) = (PostgresFactStore(pool: pool), HTTPExternalChecks(http: http, proxy: configuration.proxy, now: Self.environs.now))
         let promotions = Promotions(
             store: measured, queue: queue, registries: registries, transfer: transfer, memory: facts, checks: checks, policies: policies, environs: Self.environs,
             changes: changes,
@@ -241,6 +261,8 @@ struct ShipliftService {
             store: measured, queue: queue, registries: registries, transfer: transfer, memory: facts, checks: checks, policies: policies, environs: Self.environs,
             changes: changes,
             backoff: Backoff(maximumAttempts: configuration.maximumAttempts))
+        let inventory = PostgresInventory(pool: pool)
+        let survey = LiveRegistrySurvey(sites: sites, memory: memory, content: content, logger: logger)
         var settings = WorkerSettings()
         settings.concurrency = configuration.concurrency
         settings.lease = .seconds(configuration.leaseSeconds)
@@ -249,7 +271,12 @@ struct ShipliftService {
         return Core(
             promotions: promotions, store: store, measured: measured, facts: facts, checks: checks, statements: PostgresStatementStore(pool: pool), queue: queue,
             registries: registries, transfer: transfer,
-            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers,
+            statementCarrier: RegistryStatementCarrier(engine: engine, sites: sites, referrers: referrers), referrers: referrers, inventory: inventory,
+            scanning: InventoryScanning(
+                store: inventory, survey: survey, policies: policies, environs: Self.environs, lease: .seconds(configuration.leaseSeconds)),
+            rollbacks: Rollbacks(
+                states: inventory, store: measured, queue: queue, registries: registries, memory: facts, checks: checks, policies: policies,
+                environs: Self.environs, queueLimit: configuration.queueLimit),
             worker: PromotionWorker(queue: queue, run: run, settings: settings, logger: logger))
     }
 
@@ -289,7 +316,9 @@ struct ShipliftService {
         let made = try await tokens.create(name: "first-admin", grant: .admin, lifetime: .seconds(365 * 86_400), by: .service, requestID: nil)
         let file = configuration.dataFolder.appendingPathComponent("admin-token")
         try SecretFile.write(made.secret.reveal() + "\n", to: file)
-        Output.line("admin token: \(made.secret.reveal())\n(shown once; also in \(file.path), readable by you alone)")
+        // What is no terminal is a log, and logs are read by many.
+        let isSeen = Output.isTerminal
+        Output.line("admin token: \(isSeen ? "\(made.secret.reveal())\n(shown once; also " : "(")in \(file.path), readable by you alone)")
     }
 
     private static func readiness(_ pool: PostgresPool, _ trail: PostgresAuditTrail, _ policies: PolicyAdoption) async -> [String: String?] {

@@ -17,11 +17,11 @@ struct IdentityParts {
     /// `nil` where the service does not know its own address.
     let browsers: BrowserAccess?
 
-    init(pool: PostgresPool, http: HTTPClient, trail: any AuditTrail, policies: any PolicySource, origin: String?, environs: Environs) {
+    init(pool: PostgresPool, http: HTTPClient, proxy: OutgoingProxy, trail: any AuditTrail, policies: any PolicySource, origin: String?, environs: Environs) {
         remembered = RememberedTokens(PostgresTokenStore(pool: pool))
         tokens = Tokens(store: remembered, environs: environs)
         journal = AuthenticationJournal(trail: trail, environs: environs)
-        let documents = HTTPIssuerDocuments(http: http)
+        let documents = HTTPIssuerDocuments(http: http, proxy: proxy)
         let keyring = IssuerKeyring(documents: documents, now: environs.now)
         authentication = Authentication(tokens: tokens, keyring: keyring, policies: policies, journal: journal, environs: environs)
         browsers = origin.map { origin in

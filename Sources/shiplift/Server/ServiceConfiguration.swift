@@ -15,6 +15,12 @@ struct ServiceConfiguration {
     /// Holds the private PostgreSQL, the first admin token and the checkpoint key.
     var dataFolder: URL
     var policiesFolder: URL
+    /// TLS at the service's own port; nil: plain HTTP.
+    var tls: TLSListenerConfiguration?
+    /// How the service is seen from outside.
+    var front = FrontConfiguration()
+    /// The way out to registries and other services.
+    var proxy = OutgoingProxy.none
     /// A git repository in the folder's place.
     var policiesGit: PolicyGitConfiguration?
     var migrationsFolder: URL
@@ -30,6 +36,8 @@ struct ServiceConfiguration {
     var evidenceSeconds = 300.0
     /// Whether registries are probed without being asked to, when they join and when their profiles are old.
     var probesRegistries = true
+    /// Whether environments are scanned without being asked to, as often as their files say.
+    var scansRegistries = true
     /// The address at which people open Shiplift, without a path; `nil` switches logging in with a browser off.
     var publicOrigin: String?
     /// Who reads the metrics without a token.
@@ -49,9 +57,9 @@ struct ServiceConfiguration {
     static let names =
         [
             "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
-            "queue_limit", "evidence_seconds", "probe_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
+            "queue_limit", "evidence_seconds", "probe_registries", "scan_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
             "signing_key", "public_url",
-        ] + PolicyGitConfiguration.names + CheckpointConfiguration.names
+        ] + PolicyGitConfiguration.names + CheckpointConfiguration.names + TLSListenerConfiguration.names + FrontConfiguration.names + OutgoingProxy.names
 
     /// - Parameter flags: settings from the command line, by name.
     init(flags: [String: String], file: String?, environment: [String: String]) throws {
@@ -74,15 +82,16 @@ struct ServiceConfiguration {
         databaseURL = value("database_url")
         databaseOwnerURL = value("database_owner_url")
         if let listen = value("listen") { (host, port) = try Self.address(listen) }
+        tls = try TLSListenerConfiguration(value)
+        front = try FrontConfiguration(value)
+        proxy = try OutgoingProxy(value, environment: environment)
         leaseSeconds = try Self.number(value("lease_seconds"), "lease_seconds", 1...3600) ?? leaseSeconds
         concurrency = Int(try Self.number(value("concurrency"), "concurrency", 1...256) ?? Double(concurrency))
         maximumAttempts = Int(try Self.number(value("maximum_attempts"), "maximum_attempts", 1...100) ?? Double(maximumAttempts))
         queueLimit = Int(try Self.number(value("queue_limit"), "queue_limit", 1...10_000_000) ?? Double(queueLimit))
         evidenceSeconds = try Self.number(value("evidence_seconds"), "evidence_seconds", 1...86_400) ?? evidenceSeconds
-        if let text = value("probe_registries") {
-            guard let isOn = Bool(text) else { throw ConfigurationError(description: "probe_registries '\(text)' is neither true nor false") }
-            probesRegistries = isOn
-        }
+        probesRegistries = try Self.flag(value("probe_registries"), "probe_registries") ?? probesRegistries
+        scansRegistries = try Self.flag(value("scan_registries"), "scan_registries") ?? scansRegistries
         if let text = value("metrics_access") {
             guard let access = MetricsAccess(rawValue: text) else {
                 throw ConfigurationError(description: "metrics_access '\(text)' is none of: \(MetricsAccess.allCases.map(\.rawValue).joined(separator: ", "))")
@@ -137,6 +146,12 @@ struct ServiceConfiguration {
         }
         let host = String(text[..<colon]).trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
         return (host.isEmpty ? "0.0.0.0" : host, port)
+    }
+
+    private static func flag(_ text: String?, _ name: String) throws -> Bool? {
+        guard let text else { return nil }
+        guard let isOn = Bool(text) else { throw ConfigurationError(description: "\(name) '\(text)' is neither true nor false") }
+        return isOn
     }
 
     static func number(_ text: String?, _ name: String, _ range: ClosedRange<Double>) throws -> Double? {

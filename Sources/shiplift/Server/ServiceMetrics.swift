@@ -15,6 +15,7 @@ struct ServiceMetrics: Sendable {
     let desk: any PolicyDesk
     let directory: any RegistryDirectory
     let pools: [(name: String, pool: PostgresPool)]
+    let inventory: any InventoryQueries
 
     /// The longest that a scrape waits for the database.
     private static let patience = Duration.seconds(3)
@@ -46,6 +47,7 @@ struct ServiceMetrics: Sendable {
         "shiplift_audit_lag_seconds": "Age of the oldest of these.",
         "shiplift_audit_published_size": "Entries under the newest checkpoint that got to a place outside.",
         "shiplift_audit_publish_failures": "Failures to publish there since then.",
+        "shiplift_drifts_open": "Tags that no longer name what Shiplift made them name, by environment.",
         "shiplift_pool_connections": "Connections to PostgreSQL, by pool and state.",
         "shiplift_pool_waiting": "Work that waits for a connection.",
         "shiplift_up_database": "Whether the database answered when the metrics were read.",
@@ -76,6 +78,9 @@ struct ServiceMetrics: Sendable {
             for state in try await trail.sinkStates() {
                 gauge("shiplift_audit_published_size", Double(state.size), [("sink", state.name)])
                 gauge("shiplift_audit_publish_failures", Double(state.failures), [("sink", state.name)])
+            }
+            for (environment, count) in try await inventory.openDrifts() {
+                gauge("shiplift_drifts_open", Double(count), [("environment", environment.description)])
             }
         } catch { isUp = false }
         gauge("shiplift_up_database", isUp ? 1 : 0)

@@ -53,10 +53,10 @@ public final class ShipliftProcess: Sendable {
     public func output() throws -> String { try String(contentsOf: child.standardOutput, encoding: .utf8) }
     public func errors() throws -> String { try String(contentsOf: child.standardError, encoding: .utf8) }
 
-    /// Waits until either stream holds a line with `text`, and answers that line.
-    public func line(containing text: String, within limit: Duration = .seconds(30)) async throws -> String {
-        try await eventualValue("a line with '\(text)' of shiplift", within: limit) {
-            let found = try (output() + "\n" + errors()).split(separator: "\n").first { $0.contains(text) }
+    /// Waits until either stream holds a line with all of `texts`, and answers that line.
+    public func line(containing texts: String..., within limit: Duration = .seconds(30)) async throws -> String {
+        try await eventualValue("a line with '\(texts.joined(separator: "' and '"))' of shiplift", within: limit) {
+            let found = try (output() + "\n" + errors()).split(separator: "\n").first { line in texts.allSatisfy { line.contains($0) } }
             if found == nil { try child.checkRunning() }
             return found.map(String.init)
         }

@@ -64,6 +64,14 @@ extension RegistryServer {
         return true
     }
 
+    /// Deletes a manifest, and with it the tags that name it, as a person with the registry's own tools would.
+    public func delete(_ manifest: OCI.Digest, in repository: String) async throws {
+        try await onOwnThread { [self] in
+            let answer = try LoopbackHTTP.blocking("DELETE", "/v2/\(repository)/manifests/\(manifest)", port: try sideDoor())
+            guard answer.status == 202 else { throw unexpected("DELETE manifest \(manifest)", answer) }
+        }
+    }
+
     /// Takes a blob out of one repository, as a garbage collector would.
     public func forget(_ blob: OCI.Digest, in repository: String) throws {
         try FileManager.default.removeItem(

@@ -8,6 +8,7 @@ struct WebhookCheckpointSink: CheckpointSink {
     let url: HTTPURL
     let secret: CheckSecret
     let http: HTTPClient
+    let proxy: OutgoingProxy
     let now: @Sendable () -> Date
 
     /// Without the query, which may hold a secret.
@@ -32,7 +33,7 @@ struct WebhookCheckpointSink: CheckpointSink {
                 "Content-Type": "application/json", "User-Agent": "shiplift", "webhook-id": message.id, "webhook-timestamp": message.timestamp,
                 "webhook-signature": message.signature,
             ])
-            status = try await http.send(HTTPRequest(.post, url, fields: fields, body: Array(message.body)), settings: .checkpoints, maximumBodyBytes: 65_536).status
+            status = try await http.send(HTTPRequest(.post, url, fields: fields, body: Array(message.body)), settings: .checkpoints(url, proxy), maximumBodyBytes: 65_536).status
         } catch { throw CheckpointSinkFailure("\(error)") }
         guard (200..<300).contains(status) else { throw CheckpointSinkFailure("it answered with status \(status)") }
         return nil

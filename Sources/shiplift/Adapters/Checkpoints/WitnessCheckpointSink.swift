@@ -8,6 +8,7 @@ struct WitnessCheckpointSink: CheckpointSink {
     let url: HTTPURL
     let witness: WitnessVerifier
     let http: HTTPClient
+    let proxy: OutgoingProxy
 
     var name: String { "witness \(witness.name)" }
 
@@ -44,7 +45,7 @@ struct WitnessCheckpointSink: CheckpointSink {
             let request = HTTPRequest(
                 .post, try url.appending(path: "add-checkpoint"), fields: try HTTPFields(["Content-Type": "text/plain; charset=utf-8", "User-Agent": "shiplift"]),
                 body: Array(WitnessRequest(old: old, path: proof, note: note).body.utf8))
-            return try await http.send(request, settings: .checkpoints, maximumBodyBytes: WitnessVerifier.maximumAnswer)
+            return try await http.send(request, settings: .checkpoints(url, proxy), maximumBodyBytes: WitnessVerifier.maximumAnswer)
         } catch { throw CheckpointSinkFailure("\(error)") }
     }
 
@@ -53,8 +54,9 @@ struct WitnessCheckpointSink: CheckpointSink {
 
 extension ConnectionSettings {
     /// For places outside: none may hang for long.
-    static var checkpoints: ConnectionSettings {
+    static func checkpoints(_ url: HTTPURL, _ proxy: OutgoingProxy) -> ConnectionSettings {
         var settings = ConnectionSettings()
+        settings.proxy = proxy.settings(for: url)
         settings.totalTimeout = .seconds(30)
         settings.stallTimeout = .seconds(15)
         return settings
