@@ -97,7 +97,8 @@ struct ShipliftService {
         try await makeFirstToken(identity.tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
         let publishing = CheckpointPublishing(
-            sinks: try configuration.checkpoints.sinks(http: http, proxy: configuration.proxy, sites: core.registries.sites, policies: policies, now: Self.environs.now), ledger: trail,
+            sinks: try configuration.checkpoints.sinks(http: http, proxy: configuration.proxy, sites: core.registries.sites, policies: policies, now: Self.environs.now),
+            ledger: trail,
             keys: checkpointKeys, pause: .seconds(configuration.checkpoints.seconds))
         try await refuseOlderDatabase(publishing)
         let profiles = RegistryProfiles(
