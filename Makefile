@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-api bench-policy check fmt deb clean
+.PHONY: help build demo test bench bench-api bench-audit bench-policy check fmt deb clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,11 @@ bench-api: ## Measure the API under load with a bare Hummingbird route beside it
 	@swift build -c release --product bare-route --static-swift-stdlib
 	@python3 Benchmarks/api.py $(ARGS)
 	@[ -n "$(ARGS)" ] || python3 Benchmarks/waiters.py
+
+bench-audit: ## Measure the audit log: questions, proofs, export, verification, appends (ARGS="--size 10000000")
+	@Scripts/install-dependencies bench
+	@swift build -c release --product shiplift --static-swift-stdlib
+	@python3 Benchmarks/audit.py $(ARGS)
 
 check: ## Check the formatting
 	swift format lint --recursive --parallel Sources Tests Package.swift

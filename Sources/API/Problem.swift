@@ -135,6 +135,8 @@ extension Problem {
             self.init("invalid-cursor", status: 400, title: "Invalid cursor", detail: "pass the 'next' of the same query's last page", field: "cursor")
         case .full: self.init("too-many", status: 409, title: "There are too many", detail: error.description)
         case .duplicate(let what): self.init("duplicate", status: 409, title: "Exists already", detail: Self.duplicate(what))
+        case .notYet:
+            self.init("not-yet", status: 503, title: "Not there yet", detail: error.description, retryable: true, retryAfter: 2)
         case .auditUnavailable:
             self.init(
                 "audit-unavailable", status: 503, title: "The audit log can't be written", detail: error.description + "; nothing was done", retryable: true,

@@ -129,6 +129,7 @@ extension APIServices {
         CatalogRoutes(catalog: catalog, registries: registries, policies: policies).add(to: v1)
         PolicyRoutes(desk: policyDesk).add(to: v1)
         AuditRoutes(trail: trail, keys: checkpointKeys).add(to: v1)
+        AuditProofRoutes(trail: trail).add(to: v1)
         TokenRoutes(tokens: tokens).add(to: v1)
         IdentityRoutes(browsers: browsers).add(to: v1)
         v1.get("keys") { [statementKeys] _, _ in try Response.json(statementKeys) }

@@ -1,14 +1,14 @@
 public import Foundation
 
 /// Whether the act did what it was meant to.
-public enum AuditOutcome: String, Sendable, Hashable, Codable {
+public enum AuditOutcome: String, Sendable, Hashable, Codable, CaseIterable {
     case success, failure, denied
 }
 
 /// Who acted, and how we know.
 public struct AuditActor: Sendable, Hashable {
     /// How the actor was authenticated.
-    public enum Authentication: String, Sendable, Hashable {
+    public enum Authentication: String, Sendable, Hashable, CaseIterable {
         /// An API token of ours.
         case token
         /// A token of an issuer that is trusted: OpenID Connect.

@@ -115,13 +115,23 @@ public struct AuditExportVerifier: Sendable {
     private var checkpoints: [StoredCheckpoint] = []
     private var verifier = AuditVerifier(checkpoints: [], keys: [])
 
-    public init(keys: [CheckpointVerifier]) {
+    /// - Parameters:
+    ///   - notes: signed checkpoints from elsewhere, published earlier: the log in the file must continue each of them.
+    ///   - keys: the log's public keys.
+    public init(checkpoints notes: [String] = [], keys: [CheckpointVerifier]) throws(AuditExportError) {
         self.keys = keys
+        for note in notes { try append(note) }
     }
 
     /// Checks the next line, without its newline. Answers whether there is any sense in going on.
     public mutating func add(_ bytes: [UInt8]) throws(AuditExportError) -> Bool {
         lines += 1
+        if let missing = verifier.missing {
+            // The rest of the file says whether it stands elsewhere.
+            guard bytes.starts(with: "{\"index\":\(missing),".utf8) else { return true }
+            verifier.turnedUp()
+            return false
+        }
         let line: AuditExportLine
         do throws(AuditEntryError) { line = try AuditExportLine(parsing: bytes) } catch {
             throw .malformed(line: lines, reason: error.description)
@@ -132,7 +142,7 @@ public struct AuditExportVerifier: Sendable {
         case (.leaf(let index, let id, let leafHash, let text), .checkpoints),
             (.leaf(let index, let id, let leafHash, let text), .leaves):
             beginLeaves()
-            return verifier.add(StoredLeaf(index: index, id: id, leafHash: leafHash, canonicalText: text, columns: [:]))
+            return verifier.add(StoredLeaf(index: index, id: id, leafHash: leafHash, canonicalText: text, columns: [:])) || verifier.missing != nil
         case (.end(let size, let root), .checkpoints), (.end(let size, let root), .leaves):
             beginLeaves()
             place = .end

@@ -46,6 +46,16 @@ public struct AuditVerifier: Sendable {
     /// Up to here, a checkpoint fits.
     private var proven: UInt64 = 0
     private var finding: AuditFinding?
+    /// The inner nodes that are kept beside the log and not yet compared.
+    private var nodes: [MerkleSubtree: MerkleHash] = [:]
+
+    /// - Parameters:
+    ///   - nodes: the tree's inner nodes as they are kept for proofs: each must be what the entries give.
+    ///   - checkpoints: the signed checkpoints to check against, in any order.
+    public init(checkpoints: [StoredCheckpoint], nodes: [MerkleSubtree: MerkleHash], keys: [CheckpointVerifier]) {
+        self.init(checkpoints: checkpoints, keys: keys)
+        self.nodes = nodes
+    }
 
     /// - Parameter checkpoints: the signed checkpoints to check against, in any order.
     public init(checkpoints stored: [StoredCheckpoint], keys: [CheckpointVerifier]) {
@@ -77,10 +87,23 @@ public struct AuditVerifier: Sendable {
         guard finding == nil else { return false }
         finding = Self.check(leaf, expecting: Int64(frontier.size))
         guard finding == nil else { return false }
-        frontier.append(leaf.leafHash)
-        checkRoot()
+        if nodes.isEmpty {
+            frontier.append(leaf.leafHash)
+        } else {
+            appendComparing(leaf.leafHash)
+        }
+        if finding == nil { checkRoot() }
         return finding == nil
     }
+
+    /// The entry that is missing, where that is the finding.
+    var missing: Int64? {
+        guard case .missing(let index) = finding else { return nil }
+        return index
+    }
+
+    /// The missing entry stands in another place.
+    mutating func turnedUp() { finding = missing.map { .moved(index: $0) } ?? finding }
 
     /// Ends the check.
     ///
@@ -90,8 +113,23 @@ public struct AuditVerifier: Sendable {
         if let beyond = checkpoints.first?.checkpoint {
             return .broken(.truncated(size: frontier.size, checkpoint: beyond.size))
         }
+        if let stray = nodes.keys.min(by: { ($0.level, $0.index) < ($1.level, $1.index) }) {
+            return .broken(.nodeDiffers(level: stray.level, index: stray.index))
+        }
         if let unsequenced { return .broken(.neverSequenced(id: unsequenced)) }
         return .intact(size: frontier.size, root: frontier.root, checkpoints: checkpointCount)
+    }
+
+    private mutating func appendComparing(_ leaf: MerkleHash) {
+        var wrong: MerkleSubtree?
+        var nodes = nodes
+        self.nodes = [:]
+        frontier.append(leaf) { subtree, hash in
+            guard subtree.level % StoredTree.step == 0, let kept = nodes.removeValue(forKey: subtree), kept != hash else { return }
+            wrong = wrong ?? subtree
+        }
+        self.nodes = nodes
+        finding = wrong.map { .nodeDiffers(level: $0.level, index: $0.index) }
     }
 
     private mutating func checkRoot() {

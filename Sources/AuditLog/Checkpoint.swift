@@ -13,6 +13,9 @@ public struct Checkpoint: Sendable, Hashable {
         self.root = root
     }
 
+    /// What a signed note claims, its signatures not looked at: to know which size it is about, never to believe it.
+    public init(claimedBy note: String) throws(CheckpointError) { try self.init(body: SignedNote(parsing: note).text) }
+
     /// Reads the lines of a checkpoint; what follows the first three is the origin's own business.
     init(body: String) throws(CheckpointError) {
         let lines = body.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)

@@ -5,20 +5,27 @@ public import Foundation
 public struct CheckpointSigner: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     public let name: String
     private let key: Curve25519.Signing.PrivateKey
+    /// The key before this one, while keys are rotated: both sign.
+    private let previous: Curve25519.Signing.PrivateKey?
 
     /// - Parameters:
     ///   - name: the log's origin.
     ///   - seed: 32 bytes, secret.
-    public init(name: String, seed: some ContiguousBytes) throws(CheckpointError) {
+    ///   - previousSeed: of the key before this one; while it is given, both sign, so that who knows only the old key believes on.
+    public init(name: String, seed: some ContiguousBytes, previousSeed: Data? = nil) throws(CheckpointError) {
         guard SignedNote.isKeyName(name) else { throw .badKey }
         self.name = name
-        do { key = try Curve25519.Signing.PrivateKey(rawRepresentation: seed) } catch { throw .badKey }
+        do {
+            key = try Curve25519.Signing.PrivateKey(rawRepresentation: seed)
+            previous = try previousSeed.map { try Curve25519.Signing.PrivateKey(rawRepresentation: $0) }
+        } catch { throw .badKey }
     }
 
     /// A new key.
     public init(generatingFor name: String) {
         self.name = name
         key = Curve25519.Signing.PrivateKey()
+        previous = nil
     }
 
     /// The 32 secret bytes, for the key's own file and nothing else.
@@ -26,14 +33,21 @@ public struct CheckpointSigner: Sendable, CustomStringConvertible, CustomDebugSt
 
     public var verifier: CheckpointVerifier { CheckpointVerifier(name: name, key: key.publicKey) }
 
-    /// The signed note: the checkpoint's lines, an empty line, the signature. A key signs for its own log only.
+    /// The public keys of all that sign, the newest first.
+    public var verifiers: [CheckpointVerifier] { [verifier] + [previous].compactMap(\.self).map { CheckpointVerifier(name: name, key: $0.publicKey) } }
+
+    /// The signed note: the checkpoint's lines, an empty line, the signatures. A key signs for its own log only.
     public func sign(_ checkpoint: Checkpoint) throws(CheckpointError) -> String {
         guard checkpoint.origin == name, SignedNote.isKeyName(name) else { throw .otherOrigin(checkpoint.origin) }
         let body = checkpoint.body
-        let signature: Data
-        do { signature = try key.signature(for: Data(body.utf8)) } catch { throw .badKey }
-        let blob = Data(verifier.keyID) + signature
-        return "\(body)\n\u{2014} \(name) \(blob.base64EncodedString())\n"
+        var note = body + "\n"
+        for key in [key, previous].compactMap(\.self) {
+            let signature: Data
+            do { signature = try key.signature(for: Data(body.utf8)) } catch { throw .badKey }
+            let blob = Data(CheckpointVerifier(name: name, key: key.publicKey).keyID) + signature
+            note += "\u{2014} \(name) \(blob.base64EncodedString())\n"
+        }
+        return note
     }
 
     public var description: String { "***" }

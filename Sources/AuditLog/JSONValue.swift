@@ -70,6 +70,20 @@ extension JSONValue {
         }
     }
 
+    /// The canonical form (RFC 8785).
+    public func canonicalText() throws(AuditEntryError) -> String {
+        var text = ""
+        try appendCanonical(to: &text)
+        return text
+    }
+
+    /// A text as it stands in canonical JSON, with its quotes; NUL, which no entry holds, becomes U+FFFD.
+    public static func quoted(_ value: String) -> String {
+        var text = ""
+        do throws(AuditEntryError) { try appendQuoted(value.replacing("\u{0}", with: "\u{FFFD}"), to: &text, field: "") } catch { return "\"\"" }
+        return text
+    }
+
     static func precedes(_ lhs: String, _ rhs: String) -> Bool { lhs.utf16.lexicographicallyPrecedes(rhs.utf16) }
 
     private static func appendQuoted(_ value: String, to text: inout String, field: String) throws(AuditEntryError) {

@@ -26,6 +26,12 @@ public struct MerkleProofPlan: Sendable, Hashable {
         ranges = Self.subproof(first, in: 0..<second, isWhole: true)
     }
 
+    /// RFC 9162 §2.1.1: the plan of the root over the first `size` leaves; its path is that root alone. `nil` where there are none.
+    public init?(rootOf size: UInt64) {
+        guard size > 0 else { return nil }
+        ranges = [0..<size]
+    }
+
     /// The subtrees to look up.
     public var subtrees: [MerkleSubtree] { ranges.flatMap(Self.fullSubtrees) }
 

@@ -59,9 +59,16 @@ public struct MerkleHash: Sendable, Hashable, CustomStringConvertible {
     public var description: String { Self.hex(bytes) }
 
     static func hex(_ bytes: some Collection<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        var digits: [UInt8] = []
+        digits.reserveCapacity(2 * bytes.count)
+        for byte in bytes {
+            digits.append(digit(byte >> 4))
+            digits.append(digit(byte & 15))
+        }
+        return String(decoding: digits, as: UTF8.self)
     }
+
+    private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }
 
     /// The words keep the bytes' order in memory.
     private static func words(_ bytes: some ContiguousBytes) -> SIMD4<UInt64> {
@@ -97,11 +104,19 @@ public struct MerkleFrontier: Sendable, Hashable {
     }
 
     public mutating func append(_ leaf: MerkleHash) {
+        append(leaf) { _, _ in }
+    }
+
+    /// Appends a leaf and hands over each full subtree that it completes, the smallest first; the leaf itself is not one of them.
+    public mutating func append(_ leaf: MerkleHash, completing: (MerkleSubtree, MerkleHash) -> Void) {
         var node = leaf
         var carry = size
+        var level = 0
         while carry & 1 == 1, let left = subtrees.popLast() {
             node = MerkleHash(left, node)
             carry >>= 1
+            level += 1
+            completing(MerkleSubtree(level: level, index: carry), node)
         }
         subtrees.append(node)
         size += 1

@@ -43,7 +43,7 @@ import Yams
     /// The answers that are no success in a service that has everything but a database.
     private static let expected = [
         "GET /readyz": 503, "GET /auth/methods": 503, "GET /auth/login": 503, "GET /auth/callback": 400, "GET /v1/scans/{id}": 404, "POST /v1/rollbacks": 409,
-        "POST /v1/tokens/{id}/rotate": 404,
+        "POST /v1/tokens/{id}/rotate": 404, "GET /v1/audit/proof": 404, "GET /v1/audit/consistency": 404,
     ]
     /// What reads images themselves, which nobody has here: only that the answer is described counts.
     private static let bare: Set = ["GET /v1/review", "GET /v1/promotions/{id}/review"]

@@ -98,15 +98,6 @@ struct Samples: Sendable {
             locations: [ArtifactLocation(environment: dev, registry: "dev", image: image, repository: repository, tags: [tag], seenAt: at)])
     }
 
-    var acts: [LoggedAct] {
-        do {
-            let entry = try AuditEntry(
-                id: UUID(), time: at, actor: AuditActor(id: "token:a", authentication: .token), action: "promotion.requested", outcome: .success,
-                subject: AuditEntry.Subject(image: image.description, promotionID: Self.ended))
-            return [LoggedAct(index: 0, leafHash: entry.leafHash, entry: entry)]
-        } catch { return [] }
-    }
-
     var verdicts: [PromotionVerdict] {
         promotions.prefix(1).map {
             PromotionVerdict(

@@ -17,6 +17,17 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     /// What there is, where a test is about answers that hold something.
     var samples: Samples?
 
+    /// What the audit log holds.
+    static let acts: [ListedAct] = {
+        do {
+            let entry = try AuditEntry(
+                id: UUID(uuid: (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)), time: Date(timeIntervalSince1970: 1_800_000_000),
+                actor: AuditActor(id: "token:ci", authentication: .token), action: "promotion.requested", outcome: .success,
+                subject: AuditEntry.Subject(image: "shop/api", tags: ["1.0", "1"]), reason: "=HYPERLINK(\"http://x\")")
+            return [ListedAct(index: 7, leafHash: entry.leafHash, canonicalText: entry.canonicalText)]
+        } catch { return [] }
+    }()
+
     func create(_ promotion: Promotion, key: IdempotencyKey?, audit: AuditEntry) async throws(StoreError) -> CreatedPromotion {
         guard samples != nil else { throw .notFound }
         return .created(promotion)
@@ -72,12 +83,21 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
     func adopt(_ policies: PolicySet, audit: AuditEntry) async throws(StoreError) {}
     func lastPolicy() async throws(StoreError) -> [PolicyFile]? { nil }
     func append(_ entry: AuditEntry) async throws(StoreError) {}
-    func entries(_ filter: AuditFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<LoggedAct> {
-        Page(items: samples?.acts ?? [], next: nil)
+    func entries(_ filter: AuditFilter, order: AuditOrder, cursor: String?, limit: Int) async throws(StoreError) -> AuditPage {
+        AuditPage(items: Self.acts, next: nil, previous: nil, position: nil)
+    }
+    func entries(_ filter: AuditFilter, after index: Int64, limit: Int) async throws(StoreError) -> AuditPage {
+        AuditPage(items: [], next: nil, previous: nil, position: index)
+    }
+    func stream(_ filter: AuditFilter, order: AuditOrder, to act: @concurrent (ListedAct) async throws -> Void) async throws {
+        for listed in Self.acts { try await act(listed) }
     }
     func sequence(signer: CheckpointSigner?) async throws(StoreError) -> Int { 0 }
     func verify(keys: [CheckpointVerifier]) async throws(StoreError) -> AuditVerification { .intact(size: 0, root: .empty, checkpoints: 0) }
-    func checkpoint() async throws(StoreError) -> String? { samples.map { _ in "shiplift\n1\nAAAA\n" } }
+    func checkpoint(witnessed: Bool) async throws(StoreError) -> String? { samples.map { _ in "shiplift\n1\nAAAA\n" } }
+    func sinkStates() async throws(StoreError) -> [CheckpointSinkState] { [CheckpointSinkState(name: "file /x", size: 7, publishedAt: nil, failures: 2, lastError: "full")] }
+    func proof(of entry: EntryReference) async throws(StoreError) -> AuditProof? { nil }
+    func consistency(from first: UInt64, to second: UInt64?) async throws(StoreError) -> AuditConsistency? { nil }
     func export(to line: @concurrent (String) async throws -> Void) async throws {}
     func resolve(
         _ image: ImageName, _ reference: ManifestReference, in environment: EnvironmentDefinition, tally: RequestTally

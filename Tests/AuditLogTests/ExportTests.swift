@@ -30,7 +30,7 @@ struct ExportTests {
     }
 
     private func verify(_ lines: [String]) throws(AuditExportError) -> AuditVerification {
-        var verifier = AuditExportVerifier(keys: [log.signer.verifier])
+        var verifier = try AuditExportVerifier(keys: [log.signer.verifier])
         for line in lines where try !verifier.add(Array(line.utf8)) { break }
         return try verifier.finish()
     }
@@ -41,6 +41,8 @@ struct ExportTests {
             switch try verify(lines) {
             case .intact(let size, let root, _): return "intact \(size) \(root)"
             case .broken(.missing(let index)): return "broken missing \(index)"
+            case .broken(.moved(let index)): return "broken moved \(index)"
+            case .broken(.nodeDiffers(let level, let index)): return "broken nodeDiffers \(level) \(index)"
             case .broken(.duplicate(let index)): return "broken duplicate \(index)"
             case .broken(.changed(let index, _)): return "broken changed \(index)"
             case .broken(.malformed(let index, _, _)): return "broken malformed \(index)"
@@ -105,7 +107,7 @@ struct ExportTests {
         ),
         ("a leaf left out", "broken missing 20", { $0.remove(at: 24) }),
         ("a leaf doubled", "broken duplicate 20", { $0.insert($0[24], at: 24) }),
-        ("two leaves swapped", "broken missing 10", { $0.swapAt(14, 15) }),
+        ("two leaves swapped", "broken moved 10", { $0.swapAt(14, 15) }),
         ("the tail cut off", "broken truncated 30", { $0.removeSubrange(34...) }),
         ("the tail cut off before its end", "broken truncated 30", { $0.removeSubrange(34..<44) }),
         ("the end left out", "not an export", { $0.removeLast() }),

@@ -78,7 +78,8 @@ import Testing
         #expect(Set(try await drifts(fixture, open: false).map(\.resolution)) == [.returned, .promoted])
         var filter = AuditFilter()
         filter.environment = environment
-        let acts = try await fixture.trail.entries(filter, cursor: nil, limit: 100).items.map(\.entry.action).filter { $0.hasPrefix("drift") }
+        let acts = try await fixture.trail.entries(filter, order: .newest, cursor: nil, limit: 100).items
+            .map { try AuditEntry(canonical: $0.canonicalText).action }.filter { $0.hasPrefix("drift") }
         #expect(acts.filter { $0 == "drift.detected" }.count == 2 && acts.filter { $0 == "drift.resolved" }.count == 2)
     }
 

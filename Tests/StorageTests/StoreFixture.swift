@@ -61,6 +61,11 @@ struct StoreFixture {
             subject: AuditEntry.Subject(image: promotion?.image.description, promotionID: promotion?.id.description))
     }
 
+    /// So many entries of single acts.
+    func append(_ count: Int) async throws {
+        for index in 0..<count { try await trail.append(try entry("test.act-\(index)")) }
+    }
+
     func promotion(_ image: String = "shop/api", seed: String = "a", tag: String = "1.0.0") throws -> Promotion {
         var random = SystemRandomNumberGenerator()
         return Promotion(

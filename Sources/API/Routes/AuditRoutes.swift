@@ -16,38 +16,68 @@ struct AuditRoutes: Sendable {
     func add(to group: RouterGroup<ShipliftRequestContext>) {
         group.get("audit", use: list)
         group.get("audit/checkpoint", use: checkpoint)
+        group.get("audit/sinks", use: sinks)
         group.get("audit/verification", use: verify)
         group.get("audit/export", use: export)
     }
 
     @Sendable private func list(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        var filter = AuditFilter()
-        filter.actor = RequestParsing.query(request, "actor").map(SubjectID.init(stored:))
-        filter.action = RequestParsing.query(request, "action")
-        filter.outcome = RequestParsing.query(request, "outcome")
-        filter.image = try RequestParsing.query(request, "image").map { text throws(Problem) in try RequestParsing.image(text) }
-        filter.digest = try RequestParsing.query(request, "digest").map { text throws(Problem) in try RequestParsing.digest(text) }
-        filter.environment = try RequestParsing.query(request, "environment").map { text throws(Problem) in
-            try RequestParsing.environment(text, field: "environment")
+        let filter = try AuditQuery.filter(request)
+        let order = try AuditQuery.order(request)
+        let format = try AuditQuery.format(request)
+        if format != .json { return stream(filter, order, format) }
+        let limit = try RequestParsing.limit(request)
+        let page =
+            if let after = try AuditQuery.after(request) {
+                try await trail.entries(filter, after: after, limit: limit)
+            } else {
+                try await trail.entries(filter, order: order, cursor: RequestParsing.query(request, "cursor"), limit: limit)
+            }
+        var text = "{\"items\":[\(page.items.map(AuditQuery.line).joined(separator: ","))]"
+        if let next = page.next { text += ",\"next\":\"\(next)\"" }
+        if let previous = page.previous { text += ",\"previous\":\"\(previous)\"" }
+        if let position = page.position { text += ",\"position\":\(position)" }
+        return Response.text(text + "}", "application/json; charset=utf-8")
+    }
+
+    /// All of a query's entries, written as they are read: memory stays bounded however many there are.
+    private func stream(_ filter: AuditFilter, _ order: AuditOrder, _ format: AuditQuery.Format) -> Response {
+        let trail = trail
+        let body = ResponseBody { writer in
+            var pending = ByteBuffer()
+            if format == .csv { pending.writeString(AuditCSV.header) }
+            try await trail.stream(filter, order: order) { act in
+                pending.writeString(format == .csv ? try AuditCSV.row(act) : AuditQuery.line(act) + "\n")
+                guard pending.readableBytes > 64 << 10 else { return }
+                try await writer.write(pending)
+                pending.clear()
+            }
+            try await writer.write(pending)
+            try await writer.finish(nil)
         }
-        if let text = RequestParsing.query(request, "promotion") {
-            guard let id = PromotionID(parsing: text) else { throw Problem.invalid("promotion", "'\(text.prefix(60))' is no promotion's id") }
-            filter.promotion = id
-        }
-        filter.since = try RequestParsing.date(request, "since")
-        filter.until = try RequestParsing.date(request, "until")
-        let page = try await trail.entries(filter, cursor: RequestParsing.query(request, "cursor"), limit: try RequestParsing.limit(request))
-        // Entries go out as the bytes that are hashed, so that anyone can check them.
-        let items = page.items.map { act in
-            "{\"index\":\(act.index.map(String.init) ?? "null"),\"leafHash\":\"\(act.leafHash)\",\"entry\":\(act.entry.canonicalText)}"
-        }
-        let next = page.next.map { ",\"next\":\"\($0)\"" } ?? ""
-        return Self.raw("{\"items\":[\(items.joined(separator: ","))]\(next)}", "application/json; charset=utf-8")
+        var headers: HTTPFields = [.contentType: format.mediaType, .cacheControl: "no-store"]
+        if format == .csv { headers[.contentDisposition] = "attachment; filename=\"audit.csv\"" }
+        return Response(status: .ok, headers: headers, body: body)
     }
 
     @Sendable private func checkpoint(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        guard let note = try await trail.checkpoint() else { throw Problem.notFound("no checkpoint was signed yet; one follows within a second of the first entry") }
-        return Self.raw(note, "text/plain; charset=utf-8")
+        try RequestParsing.refuseUnknownQuery(request, known: ["witnessed"])
+        let witnessed = RequestParsing.query(request, "witnessed") ?? "false"
+        guard ["true", "false"].contains(witnessed) else { throw Problem.invalid("witnessed", "true or false") }
+        guard let note = try await trail.checkpoint(witnessed: witnessed == "true") else {
+            throw Problem.notFound("no checkpoint was signed yet; one follows within a second of the first entry")
+        }
+        return Response.text(note, "text/plain; charset=utf-8")
+    }
+
+    @Sendable private func sinks(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
+        let states = try await trail.sinkStates()
+        return try .json(
+            AuditSinksResource(
+                items: states.map {
+                    AuditSinksResource.Sink(
+                        name: $0.name, size: Int64($0.size), publishedAt: $0.publishedAt, failures: $0.failures, lastError: $0.lastError)
+                }))
     }
 
     @Sendable private func verify(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
@@ -75,9 +105,5 @@ struct AuditRoutes: Sendable {
             try await writer.finish(nil)
         }
         return Response(status: .ok, headers: [.contentType: "application/x-ndjson"], body: body)
-    }
-
-    private static func raw(_ text: String, _ type: String) -> Response {
-        Response(status: .ok, headers: [.contentType: type, .cacheControl: "no-store"], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 }

@@ -119,46 +119,54 @@ extension Catalog {
     }
 }
 
-/// Which audit entries a query shows. Empty fields don't filter.
-public struct AuditFilter: Sendable, Hashable {
-    public var actor: SubjectID?
-    public var action: String?
-    public var outcome: String?
-    public var image: ImageName?
-    public var digest: Digest?
-    public var environment: EnvironmentName?
-    public var promotion: PromotionID?
-    public var since: Date?
-    public var until: Date?
+/// How an entry is named: by its id, or by its place in the log.
+public enum EntryReference: Sendable, Hashable {
+    case id(UUID)
+    case index(Int64)
 
-    public init() {}
+    /// `nil` where the text is neither.
+    public init?(parsing text: String) {
+        if let id = UUID(uuidString: text) {
+            self = .id(id)
+        } else if let index = Int64(text), index >= 0 {
+            self = .index(index)
+        } else {
+            return nil
+        }
+    }
 }
 
-/// An entry with its place in the log; no place until the sequencer has come by (within a second).
-public struct LoggedAct: Sendable, Hashable {
-    public let index: Int64?
-    public let leafHash: MerkleHash
-    public let entry: AuditEntry
-
-    public init(index: Int64?, leafHash: MerkleHash, entry: AuditEntry) {
-        self.index = index
-        self.leafHash = leafHash
-        self.entry = entry
-    }
+extension AuditTrail {
+    /// The newest signed checkpoint.
+    public func checkpoint() async throws(StoreError) -> String? { try await checkpoint(witnessed: false) }
 }
 
 /// The audit log.
 public protocol AuditTrail: Sendable {
     /// Writes an entry about something that changes nothing else in the database.
     func append(_ entry: AuditEntry) async throws(StoreError)
-    /// Newest first.
-    func entries(_ filter: AuditFilter, cursor: String?, limit: Int) async throws(StoreError) -> Page<LoggedAct>
+    /// A page of entries by their time. A cursor leads on in either direction.
+    func entries(_ filter: AuditFilter, order: AuditOrder, cursor: String?, limit: Int) async throws(StoreError) -> AuditPage
+    /// Entries after a place in the log, in the log's order: what came since, with nothing left out. Looks at a bounded stretch of the log.
+    func entries(_ filter: AuditFilter, after index: Int64, limit: Int) async throws(StoreError) -> AuditPage
+    /// All entries of a query, one at a time.
+    func stream(_ filter: AuditFilter, order: AuditOrder, to act: @concurrent (ListedAct) async throws -> Void) async throws
     /// Gives waiting entries their place, alone under a lock; signs a checkpoint when the tree grew. Answers how many were placed.
     func sequence(signer: CheckpointSigner?) async throws(StoreError) -> Int
     /// Reads the whole log in order and checks it.
     func verify(keys: [CheckpointVerifier]) async throws(StoreError) -> AuditVerification
-    /// The newest signed checkpoint.
-    func checkpoint() async throws(StoreError) -> String?
+    /// The newest signed checkpoint, with what witnesses said of it.
+    ///
+    /// - Parameter witnessed: the newest that a witness cosigned; the newest of all is a little newer.
+    func checkpoint(witnessed: Bool) async throws(StoreError) -> String?
+    /// How far publishing checkpoints has come, place by place.
+    func sinkStates() async throws(StoreError) -> [CheckpointSinkState]
+    /// An entry with its proof under the newest signed checkpoint; `nil` where there is no such entry.
+    ///
+    /// - Throws: `notYet` where it is younger than that checkpoint.
+    func proof(of entry: EntryReference) async throws(StoreError) -> AuditProof?
+    /// That the log of `second` entries, or of the newest checkpoint, continues that of `first`; `nil` where the log has not so many entries.
+    func consistency(from first: UInt64, to second: UInt64?) async throws(StoreError) -> AuditConsistency?
     /// Streams the log in its export form, a line at a time.
     func export(to line: @concurrent (String) async throws -> Void) async throws
 }

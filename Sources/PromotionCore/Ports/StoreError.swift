@@ -27,6 +27,8 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
     case unavailable(String)
     /// Whether a commit took place is unknown; look the act up by its id.
     case outcomeUnknown
+    /// It will be there in a moment: what is being waited for.
+    case notYet(String)
     /// What is stored contradicts what the code expects.
     case corrupt(String)
 
@@ -46,6 +48,7 @@ public enum StoreError: Error, Sendable, Hashable, CustomStringConvertible {
         case .auditUnavailable(let reason): "the audit entry can't be written: \(reason)"
         case .unavailable(let reason): "the database is not available: \(reason)"
         case .outcomeUnknown: "the connection to the database was lost during the commit"
+        case .notYet(let what): what
         case .corrupt(let what): "stored data can't be read: \(what)"
         }
     }

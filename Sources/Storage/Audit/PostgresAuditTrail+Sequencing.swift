@@ -25,7 +25,12 @@ extension PostgresAuditTrail {
                     """)
             }
         }
-        // Apart: entries get their place even where they can't be signed for.
+        // Apart: entries get their place even where the rest fails.
+        try await storing {
+            try await pool.withTransaction { connection in
+                if try await Self.isAlone(connection) { try await Self.keepNodes(connection) }
+            }
+        }
         if let signer {
             try await storing {
                 try await pool.withTransaction { connection in
@@ -66,7 +71,7 @@ extension PostgresAuditTrail {
     /// The stored frontier, if the last signature is over it: else whoever rewrote the end of the log would get ours for it.
     private static func frontier(_ row: PostgresRow, _ signer: CheckpointSigner) throws -> MerkleFrontier {
         let note: Checkpoint
-        do { note = try CheckpointVerifier.open(try row.decode("note"), with: [signer.verifier]) } catch let error as CheckpointError {
+        do { note = try CheckpointVerifier.open(try row.decode("note"), with: signer.verifiers) } catch let error as CheckpointError {
             throw StoreError.corrupt("the audit log's last checkpoint was not signed with this key (\(error)): give all replicas the same key")
         }
         guard let frontier = MerkleFrontier(stored: try row.decode("frontier", as: [UInt8].self)), frontier.size == note.size, frontier.root == note.root else {

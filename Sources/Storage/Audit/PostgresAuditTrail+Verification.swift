@@ -12,10 +12,10 @@ extension PostgresAuditTrail {
                 for row in try await connection.query("SELECT tree_size, root, frontier, note FROM audit_checkpoints ORDER BY tree_size") {
                     checkpoints.append(
                         StoredCheckpoint(
-                            size: UInt64(try row.decode("tree_size", as: Int64.self)), note: try row.decode("note"),
+                            size: try Self.place(row, "tree_size"), note: try row.decode("note"),
                             root: MerkleHash(bytes: try row.decode("root")), frontier: try row.decode("frontier")))
                 }
-                var verifier = AuditVerifier(checkpoints: checkpoints, keys: keys)
+                var verifier = AuditVerifier(checkpoints: checkpoints, nodes: try await Self.nodes(connection), keys: keys)
                 var goesOn = true
                 try await connection.forEach(Self.everything) { row in
                     guard goesOn else { return }
@@ -27,6 +27,15 @@ extension PostgresAuditTrail {
                 return verifier.finish(unsequenced: try await unplaced(connection))
             }
         }
+    }
+
+    private static func nodes(_ connection: PostgresConnection) async throws -> [MerkleSubtree: MerkleHash] {
+        var nodes: [MerkleSubtree: MerkleHash] = [:]
+        for row in try await connection.query("SELECT level::int8 AS level, node_index, hash FROM audit_nodes") {
+            let subtree = MerkleSubtree(level: try row.decode("level"), index: try place(row, "node_index"))
+            nodes[subtree] = try hash(row.decode("hash"))
+        }
+        return nodes
     }
 
     private static let queryColumns = ["action", "actor", "outcome", "image", "digest", "environment", "promotion_id", "occurred_at"]

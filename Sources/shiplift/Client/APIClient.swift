@@ -105,13 +105,15 @@ struct APIClient: Sendable {
     }
 
     /// Hands an answer of any size on, piece by piece.
-    func stream(_ path: String, _ sink: (Data) -> Void) async throws {
+    func stream(_ path: String, query: [(String, String?)] = [], _ sink: (Data) throws -> Void) async throws {
         var headers = HTTPFields()
         try headers.append("Authorization", "Bearer \(token.reveal())")
-        let request = HTTPRequest(.get, try address(of: path), fields: headers)
+        var url = try address(of: path)
+        for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
+        let request = HTTPRequest(.get, url, fields: headers)
         try await http.withDownload(request, settings: connection) { head, body in
             guard head.status < 400 else { throw Self.failure(Data(try await body.collect(upTo: 1 << 20)), status: head.status) }
-            for try await chunk in body { sink(Data(chunk)) }
+            for try await chunk in body { try sink(Data(chunk)) }
         }
     }
 

@@ -23,14 +23,33 @@ enum SecretFile {
         return signer
     }
 
-    /// The key that signs the audit log's checkpoints; made at first start, with its public part beside it.
-    static func checkpointSigner(_ file: URL, origin: String) throws -> CheckpointSigner {
-        if let stored = FileManager.default.contents(atPath: file.path) {
-            guard let seed = Data(base64Encoded: String(decoding: stored, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)) else {
-                throw ConfigurationError(description: "\(file.path) holds no key")
-            }
-            return try CheckpointSigner(name: origin, seed: seed)
+    private static func seed(_ file: URL) throws -> Data? {
+        guard let stored = FileManager.default.contents(atPath: file.path) else { return nil }
+        guard let seed = Data(base64Encoded: String(decoding: stored, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw ConfigurationError(description: "\(file.path) holds no key")
         }
+        return seed
+    }
+
+    /// Public keys that signed checkpoints once, a line each.
+    static func checkpointVerifiers(_ file: URL?) throws -> [CheckpointVerifier] {
+        guard let file else { return [] }
+        guard let stored = FileManager.default.contents(atPath: file.path) else { throw ConfigurationError(description: "\(file.path) can't be read") }
+        return try String(decoding: stored, as: UTF8.self).split(whereSeparator: \.isNewline).map { line in
+            do { return try CheckpointVerifier(parsing: String(line)) } catch { throw ConfigurationError(description: "\(file.path): \(error)") }
+        }
+    }
+
+    /// The key that signs the audit log's checkpoints; made at first start, with its public part beside it.
+    ///
+    /// - Parameter previous: the file of the key before it, while keys are rotated.
+    static func checkpointSigner(_ file: URL, origin: String, previous: URL?) throws -> CheckpointSigner {
+        let previousSeed = try previous.map { previous in
+            guard let seed = try seed(previous) else { throw ConfigurationError(description: "\(previous.path), the previous checkpoint key, does not exist") }
+            return seed
+        }
+        if let seed = try seed(file) { return try CheckpointSigner(name: origin, seed: seed, previousSeed: previousSeed) }
+        guard previous == nil else { throw ConfigurationError(description: "\(file.path), the new checkpoint key, does not exist") }
         let signer = CheckpointSigner(generatingFor: origin)
         try write(signer.revealSeed().base64EncodedString() + "\n", to: file)
         try Data("\(signer.verifier)\n".utf8).write(to: file.appendingPathExtension("pub"))

@@ -85,7 +85,9 @@ struct ShipliftService {
         let http = try HTTPClient(logger: logger)
         let trail = PostgresAuditTrail(pool: pool, origin: configuration.logOrigin)
         try await trail.ensureMonths()
-        let signer = try SecretFile.checkpointSigner(configuration.checkpointKey, origin: configuration.logOrigin)
+        let signer = try SecretFile.checkpointSigner(
+            configuration.checkpointKey, origin: configuration.logOrigin, previous: configuration.checkpoints.previousKey)
+        let checkpointKeys = signer.verifiers + (try SecretFile.checkpointVerifiers(configuration.checkpoints.knownKeys))
         let statementSigner = try SecretFile.statementSigner(configuration.signingKey)
         let catalog = PostgresCatalog(pool: pool)
         let policies = policyAdoption(PostgresPolicyRecords(pool: pool))
@@ -94,6 +96,11 @@ struct ShipliftService {
             pool: pool, http: http, proxy: configuration.proxy, trail: trail, policies: policies, origin: configuration.publicOrigin, environs: Self.environs)
         try await makeFirstToken(identity.tokens)
         let core = core(pool, hintPool, http, catalog, policies, database)
+        let publishing = CheckpointPublishing(
+            sinks: try configuration.checkpoints.sinks(http: http, proxy: configuration.proxy, sites: core.registries.sites, policies: policies, now: Self.environs.now),
+            ledger: trail,
+            keys: checkpointKeys, pause: .seconds(configuration.checkpoints.seconds))
+        try await refuseOlderDatabase(publishing)
         let profiles = RegistryProfiles(
             sites: core.registries.sites, store: PostgresRegistryProfiles(pool: hintPool), policies: policies, trail: trail,
             referrers: core.referrers, environs: Self.environs, logger: logger)
@@ -112,7 +119,7 @@ struct ShipliftService {
                 promotions: core.promotions, registries: core.registries, inspection: core.registries, catalog: catalog, policies: policies, memory: core.facts,
                 statements: core.statements, environs: Self.environs),
             decisions: PostgresDecisionLog(pool: pool),
-            checkpointKeys: [signer.verifier], statementKeys: Self.keys(statementSigner),
+            checkpointKeys: checkpointKeys, statementKeys: Self.keys(statementSigner),
             readiness: { await Self.readiness(pool, trail, policies) }, directory: profiles,
             inventory: InventoryServices(scanning: core.scanning, queries: core.inventory, rollbacks: core.rollbacks),
             metrics: .init(access: configuration.metricsAccess, contentType: PrometheusRegistry.contentType) { await metrics.render() },
@@ -126,7 +133,7 @@ struct ShipliftService {
             environs: Self.environs)
         let duties =
             duties(core.queue, trail, signer, policies, evidence, profiles, embedded) + [
-                attestingDuty(attesting), identity.duty(logger), forgetting(identity.remembered, database),
+                attestingDuty(attesting), identity.duty(logger), forgetting(identity.remembered, database), publishingDuty(publishing),
             ] + inventoryDuties(core, policies) + (door.map { [certificateDuty($0)] } ?? [])
         let group = ServiceGroup(
             configuration: .init(
@@ -181,6 +188,23 @@ struct ShipliftService {
         KeysResource(keys: [
             KeysResource.Key(id: signer.publicKey.fingerprint.description, algorithm: signer.algorithm, publicKey: signer.publicKey.pem)
         ])
+    }
+
+    /// A database that was restored from an older copy must not go on: it would make a second history beside the published one.
+    private func refuseOlderDatabase(_ publishing: CheckpointPublishing) async throws {
+        let (contradictions, unreadable) = try await publishing.contradictions()
+        for failure in unreadable { logger.warning("published checkpoints can't be read back", metadata: ["reason": "\(failure)"]) }
+        guard let first = contradictions.first else { return }
+        for contradiction in contradictions { logger.critical("the audit log contradicts a published checkpoint", metadata: ["reason": "\(contradiction)"]) }
+        throw ConfigurationError(description: first)
+    }
+
+    private func publishingDuty(_ publishing: CheckpointPublishing) -> PeriodicDuty {
+        PeriodicDuty(name: "checkpoints outside", every: .seconds(1), logger: logger) { [logger] in
+            for failure in try await publishing.publish() {
+                logger.warning("a checkpoint could not be published, will be tried again", metadata: ["reason": "\(failure)"])
+            }
+        }
     }
 
     private func attestingDuty(_ attesting: PromotionAttesting) -> PeriodicDuty {

@@ -51,6 +51,8 @@ struct ServiceConfiguration {
     var logOrigin = "shiplift"
     /// The key that signs checkpoints; replicas share one.
     var checkpointKey: URL
+    /// Where checkpoints go.
+    var checkpoints: CheckpointConfiguration
     /// The key that signs statements about promotions; replicas share one.
     var signingKey: URL
 
@@ -60,7 +62,8 @@ struct ServiceConfiguration {
             "listen", "data", "policies", "migrations", "database_url", "database_owner_url", "lease_seconds", "concurrency", "maximum_attempts",
             "queue_limit", "evidence_seconds", "probe_registries", "scan_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
             "signing_key", "public_url", "contract",
-        ] + PolicyGitConfiguration.names + TLSListenerConfiguration.names + FrontConfiguration.names + OutgoingProxy.names + APIConfiguration.names
+        ] + PolicyGitConfiguration.names + CheckpointConfiguration.names + TLSListenerConfiguration.names + FrontConfiguration.names + OutgoingProxy.names
+            + APIConfiguration.names
 
     /// - Parameter flags: settings from the command line, by name.
     init(flags: [String: String], file: String?, environment: [String: String]) throws {
@@ -81,6 +84,7 @@ struct ServiceConfiguration {
         api = try APIConfiguration.settings(value)
         checkpointKey = value("checkpoint_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("checkpoint-key")
         signingKey = value("signing_key").map { URL(fileURLWithPath: $0) } ?? dataFolder.appendingPathComponent("signing-key.pem")
+        checkpoints = try CheckpointConfiguration(value)
         databaseURL = value("database_url")
         databaseOwnerURL = value("database_owner_url")
         if let listen = value("listen") { (host, port) = try Self.address(listen) }

@@ -45,6 +45,8 @@ struct ServiceMetrics: Sendable {
         "shiplift_policy_reachable": "Whether the place that policies come from could be read at the last look.",
         "shiplift_audit_unsequenced": "Audit entries that have no place in the log yet.",
         "shiplift_audit_lag_seconds": "Age of the oldest of these.",
+        "shiplift_audit_published_size": "Entries under the newest checkpoint that got to a place outside.",
+        "shiplift_audit_publish_failures": "Failures to publish there since then.",
         "shiplift_drifts_open": "Tags that no longer name what Shiplift made them name, by environment.",
         "shiplift_pool_connections": "Connections to PostgreSQL, by pool and state.",
         "shiplift_pool_waiting": "Work that waits for a connection.",
@@ -73,6 +75,10 @@ struct ServiceMetrics: Sendable {
             let backlog = try await trail.backlog()
             gauge("shiplift_audit_unsequenced", Double(backlog.entries))
             gauge("shiplift_audit_lag_seconds", backlog.oldestSeconds)
+            for state in try await trail.sinkStates() {
+                gauge("shiplift_audit_published_size", Double(state.size), [("sink", state.name)])
+                gauge("shiplift_audit_publish_failures", Double(state.failures), [("sink", state.name)])
+            }
             for (environment, count) in try await inventory.openDrifts() {
                 gauge("shiplift_drifts_open", Double(count), [("environment", environment.description)])
             }

@@ -52,6 +52,7 @@ import Yams
         "getCheckpoint": "audit checkpoint", "verifyAudit": "audit verify", "exportAudit": "audit export", "createToken": "token create", "listTokens": "token list",
         "revokeToken": "token revoke", "rotateToken": "token rotate", "whoami": "whoami", "followPromotion": "watch", "reviewPromotion": "review", "reviewCandidate": "review",
         "compareEnvironments": "diff", "getEnvironmentState": "list", "listMoves": "history", "listDrift": "drift", "requestRollback": "rollback",
+        "proveAuditEntry": "audit prove", "proveAuditConsistency": "audit verify", "listAuditSinks": "audit sinks",
         "requestScan": "scan environment", "getScan": "scan environment", "listScans": "scan environment",
     ]
     /// For machines and browsers alone; 'shiplift login' uses the first of these.
