@@ -23,7 +23,8 @@ struct Shiplift: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Migrate.self, Promote.self, Status.self, Watch.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self, ListVerdicts.self,
+            Serve.self, Migrate.self, Promote.self, Status.self, Watch.self, ListPromotions.self, Cancel.self, Retry.self, Approve.self, Reject.self, OverrideCommand.self,
+            ListVerdicts.self,
             EvidenceCommand.self, ScanCommand.self, Next.self, ReviewCommand.self, Search.self, Images.self, Tags.self, Where.self, ListState.self, History.self, Difference.self,
             DriftCommand.self, RollbackCommand.self,
             Environments.self, RegistryCommand.self, Audit.self, Verify.self, Keys.self, PolicyCommand.self, ImportCommand.self, TokenCommand.self, CompletionCommand.self,

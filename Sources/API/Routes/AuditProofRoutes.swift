@@ -43,7 +43,7 @@ struct AuditProofRoutes: Sendable {
         try RequestParsing.refuseUnknownQuery(request, known: ["from", "to"])
         guard let first = try Self.size(request, "from") else { throw Problem.invalid("from", "the number of entries of the older log") }
         let second = try Self.size(request, "to")
-        if let second, second < first { throw Problem.invalid("to", "at least 'from'") }
+        if let second, second < first { throw Problem.unacceptable("to", "at least 'from'") }
         guard let answer = try await trail.consistency(from: first, to: second) else {
             throw Problem.notFound("no checkpoint is signed over \(second ?? first) entries or more: the log is shorter than that")
         }

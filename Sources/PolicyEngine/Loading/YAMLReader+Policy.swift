@@ -138,7 +138,8 @@ extension YAMLReader {
         else { return nil }
         let gates = gateNames(gatesNode, "gates", known: rules.map(\.name))
         return OverrideRule(
-            by: people(byNode, "by"), gates: gates, count: members["count"].flatMap { integer($0, "count", in: 1...5) } ?? 1, source: SourceLocation(file: file, line: node.mark?.line ?? 1))
+            by: people(byNode, "by"), gates: gates, count: members["count"].flatMap { integer($0, "count", in: 1...5) } ?? 1,
+            source: SourceLocation(file: file, line: node.mark?.line ?? 1))
     }
 
     /// Names of gates that the policy has.

@@ -48,16 +48,21 @@ extension PostgresAuditTrail {
     }
 
     public func consistency(from first: UInt64, to second: UInt64?) async throws(StoreError) -> AuditConsistency? {
-        try await storing {
-            let newest = try await pool.query("SELECT tree_size FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1").first
-            let size = try newest.map { try Self.place($0, "tree_size") } ?? 0
-            let second = second ?? size
-            guard second <= size, let plan = MerkleProofPlan(consistencyOf: first, with: second) else { return nil }
-            let proof = ConsistencyProof(first: first, second: second, path: try await path(plan))
-            let note = try await pool.query("SELECT note FROM audit_checkpoints WHERE tree_size = \(Int64(second))").first
-            return AuditConsistency(
-                proof: proof, firstRoot: try await root(first), secondRoot: try await root(second), note: try note?.decode("note", as: String.self))
-        }
+        try await storing { try await growth(from: first, to: second) }
+    }
+
+    private func growth(from first: UInt64, to wanted: UInt64?) async throws -> AuditConsistency? {
+        let newest = try await pool.query("SELECT tree_size FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1").first
+        guard let newest else { return nil }
+        let size = try Self.place(newest, "tree_size")
+        let second = wanted ?? size
+        guard second <= size, let plan = MerkleProofPlan(consistencyOf: first, with: second) else { return nil }
+        let hashes = try await path(plan)
+        let (firstRoot, secondRoot) = (try await root(first), try await root(second))
+        let note = try await pool.query("SELECT note FROM audit_checkpoints WHERE tree_size = \(Int64(second))").first
+        return AuditConsistency(
+            proof: ConsistencyProof(first: first, second: second, path: hashes), firstRoot: firstRoot, secondRoot: secondRoot,
+            note: try note?.decode("note", as: String.self))
     }
 
     /// A place or a size, which is never negative.

@@ -63,7 +63,7 @@ struct ServiceConfiguration {
             "queue_limit", "evidence_seconds", "probe_registries", "scan_registries", "metrics_access", "log_level", "log_format", "log_origin", "checkpoint_key",
             "signing_key", "public_url", "contract",
         ] + PolicyGitConfiguration.names + CheckpointConfiguration.names + TLSListenerConfiguration.names + FrontConfiguration.names + OutgoingProxy.names
-            + APIConfiguration.names
+        + APIConfiguration.names
 
     /// - Parameter flags: settings from the command line, by name.
     init(flags: [String: String], file: String?, environment: [String: String]) throws {
