@@ -82,7 +82,7 @@ struct APIClient: Sendable {
     /// - Throws: `ProblemResource` where the service says why not, `ClientError` where it can't be reached.
     func send(
         _ method: HTTPMethod, _ path: String, query: [(String, String?)] = [], body: (any Encodable)? = nil, raw: Data? = nil, fields: [(String, String)] = [],
-        accept: String = "application/json", timeout: Duration = .seconds(90)
+        accept: String = "application/json, */*;q=0.5", timeout: Duration = .seconds(90)
     ) async throws -> Data {
         var url = try address(of: path)
         for case (let name, let value?) in query { url = try url.appendingQueryItem(name, value) }
