@@ -115,7 +115,8 @@ public struct PostgresWorkQueue: WorkQueue {
 
     /// What is due and what is running; at most a second old. What waits for its time, for approvals or for evidence, is not in it.
     public func depth() async throws(StoreError) -> QueueDepth {
-        if let recent = lastDepth.value(notOlderThan: .seconds(1)) { return recent }
+        if let recent = lastDepth.value { return recent }
+        let began = ContinuousClock.now
         let depth = try await storing {
             let rows = try await pool.query(
                 """
@@ -128,20 +129,22 @@ public struct PostgresWorkQueue: WorkQueue {
                 available: try row.decode("available", as: Int.self), running: try row.decode("running", as: Int.self),
                 oldestSeconds: try row.decodeOptional("oldest"))
         }
-        lastDepth.keep(depth)
+        lastDepth.keep(depth, cost: began.duration(to: .now))
         return depth
     }
 }
 
-/// The depth that was counted last: counting for each request would cost more, the longer the queue.
+/// The depth that was counted last. A short queue is counted for each request; the longer counting takes, the less often it is done.
 private final class LastDepth: Sendable {
-    private let kept = Mutex<(depth: QueueDepth, at: ContinuousClock.Instant)?>(nil)
+    private static let longestLife = Duration.seconds(1)
+    private let kept = Mutex<(depth: QueueDepth, until: ContinuousClock.Instant)?>(nil)
 
-    func value(notOlderThan age: Duration) -> QueueDepth? {
-        kept.withLock { kept in kept.flatMap { $0.at.duration(to: .now) < age ? $0.depth : nil } }
+    var value: QueueDepth? { kept.withLock { kept in kept.flatMap { $0.until > .now ? $0.depth : nil } } }
+
+    /// - Parameter cost: how long counting took: at most a tenth of the time goes into it.
+    func keep(_ depth: QueueDepth, cost: Duration) {
+        kept.withLock { $0 = (depth, .now + min(cost * 10, Self.longestLife)) }
     }
-
-    func keep(_ depth: QueueDepth) { kept.withLock { $0 = (depth, .now) } }
 }
 
 extension Duration {
