@@ -39,7 +39,10 @@ import Testing
     private func post(_ url: String, _ arguments: [String]) async throws -> String {
         try await Tool.check(
             "curl",
-            ["-sS", "-i", "--max-time", "30", "--cacert", authority.path("ca.pem"), "-H", "Authorization: Bearer \(try token())", "-H", "Prefer: wait=30"]
+            [
+                "-sS", "-i", "--max-time", "30", "--cacert", authority.path("ca.pem"), "-H", "Authorization: Bearer \(try token())", "-H", "Prefer: wait=30", "-H",
+                "Content-Type: application/json",
+            ]
                 + arguments + ["-d", #"{"image": "shop/api", "tag": "1.0.0", "from": "dev", "to": "test"}"#, url])
     }
 
