@@ -24,15 +24,16 @@ import Testing
     }
 
     @Test(arguments: [
-        "/v1/audit?colour=red", "/v1/audit?actorAuth=magic", "/v1/audit?outcome=maybe", "/v1/audit?q=ab", "/v1/audit?q=freeze", "/v1/audit?tag=1.0", "/v1/audit?requestId=r-1",
-        "/v1/audit?order=random", "/v1/audit?format=xml", "/v1/audit?after=-2", "/v1/audit?after=1&cursor=x", "/v1/audit?action=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u",
-        "/v1/audit/proof", "/v1/audit/proof?entry=x", "/v1/audit/proof?entry=-1", "/v1/audit/proof?entry=1&format=xml", "/v1/audit/consistency", "/v1/audit/consistency?from=0",
-        "/v1/audit/consistency?from=5&to=4",
+        "/v1/audit?colour=red", "/v1/audit?actorAuth=magic", "/v1/audit?outcome=maybe", "/v1/audit?order=random", "/v1/audit?format=xml", "/v1/audit/proof",
+        "/v1/audit/proof?entry=x", "/v1/audit/proof?entry=-1", "/v1/audit/proof?entry=1&format=xml", "/v1/audit/consistency", "/v1/audit/consistency?from=0",
     ])
-    func malformedQuestionsAreRefused(_ path: String) async throws {
-        let status = try await get(path).status
-        #expect(status == 400 || status == 422)
-    }
+    func malformedQuestionsAreRefused(_ path: String) async throws { #expect(try await get(path).status == 400) }
+
+    @Test(arguments: [
+        "/v1/audit?q=ab", "/v1/audit?q=freeze", "/v1/audit?tag=1.0", "/v1/audit?requestId=r-1", "/v1/audit?after=-2", "/v1/audit?after=1&cursor=x",
+        "/v1/audit?action=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u", "/v1/audit/consistency?from=5&to=4",
+    ])
+    func questionsThatDontCountAreRefused(_ path: String) async throws { #expect(try await get(path).status == 422) }
 
     @Test(arguments: [
         "/v1/audit?q=freeze&image=shop/api", "/v1/audit?tag=1.0&since=2026-03-01T00:00:00Z", "/v1/audit?requestId=r-1&actor=token:ci", "/v1/audit?after=-1",

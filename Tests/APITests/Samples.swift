@@ -86,8 +86,6 @@ struct Samples: Sendable {
         ].filter { $0.version > version }
     }
 
-    var images: [ImageSummary] { [ImageSummary(image: image, environments: [dev, test], lastPromotedAt: at)] }
-
     var tags: [TagPeriod] {
         [TagPeriod(environment: dev, registry: "dev", repository: repository, tag: tag, digest: digest, since: at, until: nil, promotion: promotions.first?.id)]
     }

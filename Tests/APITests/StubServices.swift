@@ -62,9 +62,6 @@ struct UnreachableStore: PromotionStore, WorkQueue, TokenStore, Catalog, AuditTr
         guard samples != nil, let record = known?.record else { throw .notFound }
         return record
     }
-    func images(matching text: String?, cursor: String?, limit: Int) async throws(StoreError) -> Page<ImageSummary> {
-        Page(items: samples?.images ?? [], next: nil)
-    }
     func rotate(_ token: TokenRecord, sha256: [UInt8], overlap: Date, audit: AuditEntry) async throws(StoreError) -> TokenRecord { throw .notFound }
     func create(_ session: SessionRecord, sha256: [UInt8], audit: AuditEntry) async throws(StoreError) {}
     func session(sha256: [UInt8], now: Date) async throws(StoreError) -> SessionRecord? { session?.sha256 == sha256 ? session?.record : nil }

@@ -16,7 +16,6 @@ struct AuditProofRoutes: Sendable {
     }
 
     @Sendable private func proof(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["entry", "format"])
         guard let text = RequestParsing.query(request, "entry"), let entry = EntryReference(parsing: text) else {
             throw Problem.invalid("entry", "the entry's id, or its number in the log")
         }
@@ -40,7 +39,6 @@ struct AuditProofRoutes: Sendable {
     private static func quoted(_ text: String) throws -> String { String(decoding: try APIJSON.encoder().encode(text), as: UTF8.self) }
 
     @Sendable private func consistency(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["from", "to"])
         guard let first = try Self.size(request, "from") else { throw Problem.invalid("from", "the number of entries of the older log") }
         let second = try Self.size(request, "to")
         if let second, second < first { throw Problem.unacceptable("to", "at least 'from'") }

@@ -61,7 +61,6 @@ struct AuditRoutes: Sendable {
     }
 
     @Sendable private func checkpoint(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["witnessed"])
         let witnessed = RequestParsing.query(request, "witnessed") ?? "false"
         guard ["true", "false"].contains(witnessed) else { throw Problem.invalid("witnessed", "true or false") }
         guard let note = try await trail.checkpoint(witnessed: witnessed == "true") else {

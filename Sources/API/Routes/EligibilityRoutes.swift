@@ -17,7 +17,6 @@ struct EligibilityRoutes: Sendable {
 
     @Sendable private func eligible(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let principal = try context.authenticated()
-        try RequestParsing.refuseUnknownQuery(request, known: ["image", "from", "to", "tag", "digest", "cursor", "limit"])
         guard let image = RequestParsing.query(request, "image") else { throw Problem.invalid("image", "name the image: /v1/eligibility?image=shop/api&to=production") }
         guard let to = RequestParsing.query(request, "to") else { throw Problem.invalid("to", "name the environment: /v1/eligibility?image=shop/api&to=production") }
         let tag = try RequestParsing.query(request, "tag").map { text throws(Problem) in try RequestParsing.tag(text, field: "tag") }
@@ -36,7 +35,6 @@ struct EligibilityRoutes: Sendable {
     }
 
     @Sendable private func recorded(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["since", "cursor", "limit"])
         guard let since = try RequestParsing.date(request, "since") else { throw Problem.invalid("since", "a time: /v1/decisions?since=2026-03-01T00:00:00Z") }
         let page = try await decisions.decisions(
             since: since, cursor: RequestParsing.query(request, "cursor"), limit: try RequestParsing.limit(request, default: 50, most: 200))

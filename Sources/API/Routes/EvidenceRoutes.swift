@@ -33,7 +33,6 @@ struct EvidenceRoutes: Sendable {
     /// The body is the report as the scanner wrote it.
     @Sendable private func scan(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let principal = try context.authenticated()
-        try RequestParsing.refuseUnknownQuery(request, known: ["digest", "scanner", "image", "completedAt"])
         guard let text = RequestParsing.query(request, "digest") else { throw Problem.invalid("digest", "name the artifact: /v1/evidence/scans?digest=sha256:…") }
         let digest = try RequestParsing.digest(text)
         let image = try RequestParsing.query(request, "image").map { text throws(Problem) in try RequestParsing.image(text) }

@@ -18,19 +18,13 @@ struct InventoryRoutes: Sendable {
         group.get("drift", use: drift)
     }
 
-    private static let searchFields: Set<String> = [
-        "q", "tag", "digest", "label", "revision", "platform", "minSize", "maxSize", "createdAfter", "createdBefore", "environment", "cursor", "limit",
-    ]
-
     @Sendable private func images(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: Self.searchFields)
         let page = try await queries.search(
             try InventoryParsing.search(request), cursor: RequestParsing.query(request, "cursor"), limit: try RequestParsing.limit(request))
         return try .json(PageResource(items: page.items.map(ImageResource.init), next: page.next))
     }
 
     @Sendable private func environment(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["at", "image", "cursor", "limit"])
         let name = try await known(context.parameters.get("name") ?? "", "name")
         let (image, at) = (try InventoryParsing.image(request), try RequestParsing.date(request, "at"))
         let page = try await queries.state(
@@ -44,7 +38,6 @@ struct InventoryRoutes: Sendable {
     }
 
     @Sendable private func history(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["image", "environment", "tag", "since", "until", "cursor", "limit"])
         let page = try await queries.moves(
             of: try InventoryParsing.image(request), environment: try InventoryParsing.environment(request, "environment"),
             tag: try InventoryParsing.tag(request), since: try RequestParsing.date(request, "since"), until: try RequestParsing.date(request, "until"),
@@ -53,7 +46,6 @@ struct InventoryRoutes: Sendable {
     }
 
     @Sendable private func difference(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["from", "to", "image", "cursor", "limit"])
         guard let first = RequestParsing.query(request, "from") else { throw Problem.invalid("from", "name both ends: /v1/diff?from=staging&to=production") }
         guard let second = RequestParsing.query(request, "to") else { throw Problem.invalid("to", "name both ends: /v1/diff?from=staging&to=production") }
         let (from, to) = (try await known(first, "from"), try await known(second, "to"))
@@ -66,7 +58,6 @@ struct InventoryRoutes: Sendable {
     }
 
     @Sendable private func drift(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["environment", "image", "state", "cursor", "limit"])
         var filter = DriftFilter()
         filter.environment = try InventoryParsing.environment(request, "environment")
         filter.image = try InventoryParsing.image(request)

@@ -30,7 +30,6 @@ struct LoginRoutes: Sendable {
     }
 
     @Sendable private func login(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["issuer", "return"])
         let (issuer, returnTo) = (RequestParsing.query(request, "issuer"), RequestParsing.query(request, "return") ?? "/")
         let (address, attempt): (String, SignInAttempt)
         do throws(SignInError) { (address, attempt) = try await browsers.signIn.begin(issuer, returnTo: returnTo) } catch { throw Problem(error) }

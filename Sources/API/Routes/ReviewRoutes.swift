@@ -18,13 +18,11 @@ struct ReviewRoutes: Sendable {
 
     @Sendable private func promotion(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         _ = try context.authenticated()
-        try RequestParsing.refuseUnknownQuery(request, known: [])
         return try answer(try await reviews.review(try PromotionRoutes.id(context)), request)
     }
 
     @Sendable private func candidate(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
         let principal = try context.authenticated()
-        try RequestParsing.refuseUnknownQuery(request, known: ["image", "from", "to", "tag", "digest"])
         func required(_ name: String) throws(Problem) -> String {
             guard let value = RequestParsing.query(request, name) else {
                 throw Problem.invalid(name, "say '\(name)': /v1/review?image=shop/api&from=staging&to=production&tag=1.4.2")

@@ -36,7 +36,6 @@ struct ScanRoutes: Sendable {
     }
 
     @Sendable private func list(_ request: Request, _ context: ShipliftRequestContext) async throws -> Response {
-        try RequestParsing.refuseUnknownQuery(request, known: ["environment", "cursor", "limit"])
         let environment = try RequestParsing.query(request, "environment").map { text throws(Problem) in
             try RequestParsing.environment(text, field: "environment")
         }

@@ -94,7 +94,6 @@ public struct ArtifactSummary: Sendable, Hashable {
 
 /// What is where, as last seen.
 public protocol Catalog: Sendable {
-    func images(matching text: String?, cursor: String?, limit: Int) async throws(StoreError) -> Page<ImageSummary>
     func tags(image: ImageName, environment: EnvironmentName?, tag: Tag?, history: Bool, cursor: String?, limit: Int)
         async throws(StoreError) -> Page<TagPeriod>
     func artifact(_ digest: Digest) async throws(StoreError) -> ArtifactSummary?

@@ -30,14 +30,12 @@ public struct DryRun: Sendable {
 /// The use cases of people and pipelines: ask for a promotion, try it, cancel it, retry it.
 public struct Promotions: Sendable {
     private let store: any PromotionStore
-    private let queue: any WorkQueue
+    private let intake: PromotionIntake
     private let registries: any ImageRegistries
     private let transfer: any ImageTransfer
     private let policies: any PolicySource
     private let evaluation: Evaluation
     private let environs: Environs
-    /// Most work items that may wait; beyond it new requests are refused.
-    private let queueLimit: Int
     private let changes: PromotionChanges
 
     public init(
@@ -46,13 +44,12 @@ public struct Promotions: Sendable {
         queueLimit: Int = 10_000
     ) {
         self.store = store
-        self.queue = queue
+        intake = PromotionIntake(store: store, queue: queue, limit: queueLimit)
         self.registries = registries
         self.transfer = transfer
         self.policies = policies
         self.environs = environs
         self.changes = changes
-        self.queueLimit = queueLimit
         evaluation = Evaluation(registries: registries, memory: memory, checks: checks, environs: environs)
     }
 
@@ -64,8 +61,6 @@ public struct Promotions: Sendable {
         _ request: PromotionRequest, by principal: Principal, requestID: RequestID, key: String?
     ) async throws(PromotionRequestError) -> CreatedPromotion {
         let (_, resolved, requests) = try await resolve(request, for: principal)
-        let depth = try await store { () async throws(StoreError) in try await queue.depth() }
-        guard depth.available < queueLimit else { throw .queueFull(depth: depth.available, limit: queueLimit) }
         var promotion = Promotion(
             id: PromotionID(environs.newID()), image: request.image, from: request.from, to: request.to, digest: resolved.digest,
             sourceTag: request.reference.tag, requestedTags: request.targetTags, reason: request.reason, requestedBy: principal.subject,
@@ -75,14 +70,7 @@ public struct Promotions: Sendable {
             try Acts(environs).requested(promotion, by: principal)
         }
         let idempotency = key.map { IdempotencyKey(principal: principal.subject, key: $0, fingerprint: request.fingerprint) }
-        let created = try await store { () async throws(StoreError) in try await store.create(promotion, key: idempotency, audit: audit) }
-        await announce()
-        return created
-    }
-
-    /// The promotion is stored: a hint that gets lost costs a second, not the promotion.
-    private func announce() async {
-        do { try await queue.announce() } catch {}
+        return try await intake.take(promotion, key: idempotency, audit: audit)
     }
 
     /// The decision and the plan for a request, with nothing written anywhere.
@@ -173,7 +161,7 @@ public struct Promotions: Sendable {
             try Acts(environs).retried(found, by: principal.subject, authentication: principal.authentication, requestID: requestID)
         }
         let retried = try await store { () async throws(StoreError) in try await store.retry(id, ifVersion: versions, audit: audit) }
-        await announce()
+        await intake.announce()
         return retried
     }
 

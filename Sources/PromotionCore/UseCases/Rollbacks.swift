@@ -54,12 +54,11 @@ public struct Rollbacks: Sendable {
 
     private let states: any EarlierStates
     private let store: any PromotionStore
-    private let queue: any WorkQueue
+    private let intake: PromotionIntake
     private let registries: any ImageRegistries
     private let policies: any PolicySource
     private let evaluation: Evaluation
     private let environs: Environs
-    private let queueLimit: Int
 
     public init(
         states: any EarlierStates, store: any PromotionStore, queue: any WorkQueue, registries: any ImageRegistries, memory: any FactStore,
@@ -67,11 +66,10 @@ public struct Rollbacks: Sendable {
     ) {
         self.states = states
         self.store = store
-        self.queue = queue
+        intake = PromotionIntake(store: store, queue: queue, limit: queueLimit)
         self.registries = registries
         self.policies = policies
         self.environs = environs
-        self.queueLimit = queueLimit
         evaluation = Evaluation(registries: registries, memory: memory, checks: checks, environs: environs)
     }
 
@@ -221,8 +219,6 @@ public struct Rollbacks: Sendable {
     }
 
     private func create(_ promotion: Promotion, _ principal: Principal, _ key: String?) async throws(PromotionRequestError) -> Promotion {
-        let depth = try await stored { () async throws(StoreError) in try await queue.depth() }
-        guard depth.available < queueLimit else { throw .queueFull(depth: depth.available, limit: queueLimit) }
         let audit: AuditEntry
         do {
             audit = try Acts(environs).requested(promotion, by: principal)
@@ -230,10 +226,7 @@ public struct Rollbacks: Sendable {
         let fields = [promotion.image.description, promotion.to.description, promotion.digest.description, promotion.reason ?? ""]
         let fingerprint = Array(SHA256.hash(data: Data((fields + promotion.requestedTags.map(\.description)).joined(separator: "\u{0}").utf8)))
         let idempotency = key.map { IdempotencyKey(principal: principal.subject, key: $0, fingerprint: fingerprint) }
-        let created = try await stored { () async throws(StoreError) in try await store.create(promotion, key: idempotency, audit: audit) }
-        // A hint that gets lost costs a second, not the promotion.
-        do { try await queue.announce() } catch {}
-        return switch created {
+        return switch try await intake.take(promotion, key: idempotency, audit: audit) {
         case .created(let promotion), .repeated(let promotion): promotion
         }
     }

@@ -11,31 +11,6 @@ public struct PostgresCatalog: Catalog {
 
     public init(pool: PostgresPool) { self.pool = pool }
 
-    public func images(matching text: String?, cursor: String?, limit: Int) async throws(StoreError) -> Page<ImageSummary> {
-        let scope = "images \(text ?? "")"
-        let after = try cursor.map { text throws(StoreError) in try Cursor(parsing: text, scope: scope).position }
-        let pattern = text.map { "%" + $0.replacing("\\", with: "\\\\").replacing("%", with: "\\%").replacing("_", with: "\\_") + "%" }
-        let images = try await storing {
-            try await pool.query(
-                """
-                SELECT i.name,
-                       (SELECT coalesce(array_agg(DISTINCT e.environment), '{}') FROM image_repositories ir JOIN environment_registries e ON e.name = ir.registry_name
-                         WHERE ir.image_id = i.id AND EXISTS (SELECT FROM tag_history t WHERE t.repository_id = ir.repository_id AND upper_inf(t.valid) AND t.digest IS NOT NULL)) AS environments,
-                       (SELECT max(p.finished_at) FROM promotions p WHERE p.image_id = i.id AND p.state = 'succeeded') AS promoted
-                  FROM images i
-                 WHERE (\(pattern)::text IS NULL OR i.name LIKE \(pattern)) AND (\(after)::text IS NULL OR i.name > \(after))
-                 ORDER BY i.name LIMIT \(limit + 1)
-                """
-            ).map { row in
-                ImageSummary(
-                    image: try row.parsed("name", ImageName.init(parsing:)),
-                    environments: try row.decode("environments", as: [String].self).compactMap(EnvironmentName.init(parsing:)),
-                    lastPromotedAt: try row.decodeOptional("promoted"))
-            }
-        }
-        return Page(images, limit: limit, scope: scope) { $0.image.description }
-    }
-
     public func tags(
         image: ImageName, environment: EnvironmentName?, tag: Tag?, history: Bool, cursor: String?, limit: Int
     ) async throws(StoreError) -> Page<TagPeriod> {
